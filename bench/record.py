@@ -1,6 +1,6 @@
 """How every bench writes down what it measured: results/NAME.json for machines, results/NAME.md for people.
 
-The JSON carries what made the numbers (commit, machine, versions, seed), so that a table quoted elsewhere can be traced.
+The JSON carries what made the numbers (commit, machine, versions, seed), so a table quoted elsewhere can be traced.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def write(name: str, results: Any, table_markdown: str, *, seed: int | None = No
 
 
 def provenance(seed: int | None = None) -> dict[str, Any]:
-    """What made the numbers: commit (and whether tracked files differed from it), machine, versions, seed, UTC date, call."""
+    """What made the numbers: commit (and whether tracked files differed), machine, versions, seed, UTC date, call."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown",
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)bench/results")),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "platform": platform.platform(), "cpu": cpu_model(), "cores": os.cpu_count(), "memory_bytes": _memory(),

@@ -1,0 +1,111 @@
+"""Which tensors speak for a model, and in which axis order: by content and shape, never by name.
+
+Frameworks store one kernel as OIHW, HWIO or OHWI and one matrix as [out, in] or [in, out]; nothing in a file says which.
+So axes of size one are dropped, the rest are ordered by size, and where two axes have the same size the features are
+averaged over both orders. A code therefore does not depend on storage order at all; there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whosenet.weights.base import Tensor
+
+Shape = tuple[int, ...]
+MIN_PERIOD = 32
+"""Shortest vector in which a sinusoid can be told from a trained one."""
+PROBE = 32
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """How a stored shape maps to the canonical one: `order[k]` is the stored (squeezed) axis that comes k-th."""
+
+    squeezed: Shape
+    order: tuple[int, ...]
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.squeezed[a] for a in self.order)
+
+
+def canonical(shape: Iterable[int]) -> Canonical:
+    """Axes of size one dropped, the others from large to small; equal ones keep their stored order."""
+    squeezed = tuple(d for d in shape if d != 1)
+    return Canonical(squeezed, tuple(sorted(range(len(squeezed)), key=lambda a: -squeezed[a])))
+
+
+def orders(shape: Shape) -> list[tuple[int, ...]]:
+    """All axis permutations that keep a canonical shape: what storage may have done to equal axes."""
+    runs = [list(run) for _, run in itertools.groupby(range(len(shape)), key=lambda a: shape[a])]
+    return [tuple(itertools.chain(*parts)) for parts in itertools.product(*(itertools.permutations(r) for r in runs))]
+
+
+def symmetric(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over all axis orders that keep the shape."""
+    alike = orders(features.shape)
+    if len(alike) == 1:
+        return features
+    total = np.zeros_like(features)
+    for order in alike:
+        total += features.transpose(order)
+    return total / math.sqrt(len(alike))
+
+
+def why_left_out(tensor: Tensor) -> str | None:
+    """The reason a tensor says nothing about who trained it, or None if it may speak."""
+    if not tensor.trained:
+        return "not a weight"
+    shape = canonical(tensor.shape).shape
+    if len(shape) < 2:
+        return "fewer than two dimensions"
+    if 0 in shape:
+        return "empty"
+    rows, columns = _probe(tensor)
+    if not (np.isfinite(rows).all() and np.isfinite(columns).all()):
+        return "not finite"
+    if rows.min() == rows.max() and columns.min() == columns.max():
+        return "constant"
+    if _mask_like(rows) and _mask_like(columns):
+        return "mask or filter bank"
+    if _sinusoidal(rows) or _sinusoidal(columns):
+        return "fixed basis"
+    return None
+
+
+def _probe(tensor: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Up to 32 rows along the last axis and 32 columns along the first, spread over the tensor, as float64."""
+    spread = np.unique(np.linspace(0, tensor.shape[0] - 1, PROBE).astype(int))
+    last = next(d for d in reversed(tensor.shape) if d != 1)
+    rows = np.concatenate([_thin(tensor.read(int(i), int(i) + 1).reshape(-1, last), 4) for i in spread])
+    block = tensor.read(0, min(tensor.shape[0], BLOCK)).reshape(min(tensor.shape[0], BLOCK), -1)
+    return rows.astype(np.float64), _thin(block.T, PROBE).astype(np.float64)
+
+
+def _thin(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+
+
+def _mask_like(rows: NDArray[np.float64]) -> bool:
+    """Nothing negative and mostly zero, or only zeros and one other value: identity, mask, filter bank, box kernel."""
+    nonzero = np.unique(rows[rows != 0][:4096])
+    return bool((rows >= 0).all() and (rows == 0).mean() > 0.5) or (len(nonzero) <= 1 and bool((rows >= 0).all()))
+
+
+def _sinusoidal(rows: NDArray[np.float64]) -> bool:
+    """Whether nearly all rows have 90 % of their energy in five neighbouring frequencies (a DFT, DCT, position code)."""
+    if rows.shape[1] < MIN_PERIOD:
+        return False
+    rows = rows[np.ptp(rows, axis=1) > 0]
+    if len(rows) < 4:
+        return False
+    power = np.abs(np.fft.rfft(rows - rows.mean(axis=1, keepdims=True))) ** 2
+    near = np.stack([np.roll(power, s, axis=1) for s in range(-2, 3)]).sum(axis=0)
+    return bool(np.mean(near.max(axis=1) > 0.9 * power.sum(axis=1)) > 0.9)

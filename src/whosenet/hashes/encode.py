@@ -1,0 +1,85 @@
+"""Features to bits: seeded random projections (the default), and the median and neighbour codes of the seed paper's family."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+from scipy import stats
+
+from whosenet.hashes.base import Features
+from whosenet.hashes.canonical import Shape, orders
+
+ENCODINGS = ("projection", "median", "neighbour")
+
+
+def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values replaced by the normal quantiles of their ranks (ties share one), then scaled to unit RMS; same shape."""
+    flat = values.ravel()
+    scores = stats.norm.ppf((stats.rankdata(flat) - 0.5) / flat.size)
+    scores -= scores.mean()
+    rms = math.sqrt(float(np.mean(scores**2)))
+    return np.asarray(scores / rms if rms > 0 else scores).reshape(values.shape)
+
+
+@lru_cache(maxsize=64)
+def _signs(shape: Shape, count: int, bits: int) -> NDArray[np.float32]:
+    """+-1 matrix [count, bits] seeded by the canonical shape alone: names and order must not matter."""
+    raw = blake3(f"projection {shape}".encode()).digest(length=count * bits // 8)
+    return (np.unpackbits(np.frombuffer(raw, np.uint8)).astype(np.float32) * 2 - 1).reshape(count, bits)
+
+
+def project(features: Features, bits: int) -> NDArray[np.float64]:
+    """Random projections, float64 [bits]: each is a sum over all features with signs of its own."""
+    total = np.zeros(bits)
+    for shape, values in features.parts.items():
+        total += values.ravel().astype(np.float32) @ _signs(shape, values.size, bits)
+    return total
+
+
+def pooled(features: Features, bits: int) -> NDArray[np.float64]:
+    """Mean of the features in `bits` equal runs, tensors in order of shape: float64 [bits]."""
+    line = np.concatenate([features.parts[s].ravel() for s in sorted(features.parts)])
+    edges = np.linspace(0, len(line), bits + 1).astype(int)[:-1]
+    if len(line) < bits:
+        return np.resize(line, bits)
+    return np.add.reduceat(line, edges) / np.diff(np.append(edges, len(line)))
+
+
+def encode(features: Features, encoding: str, bits: int) -> NDArray[np.bool_]:
+    if encoding == "projection":
+        return np.asarray(project(features, bits) > 0)
+    runs = pooled(features, bits)
+    return np.asarray(runs > np.median(runs) if encoding == "median" else np.roll(runs, -1) > runs)
+
+
+def effective(features: Features) -> float:
+    """m_eff of the whole feature vector: 1 / variance of the cosine with a stranger of the same structure."""
+    energy = {s: features.counts[s] * v.size for s, v in features.parts.items()}
+    spread = sum(e * e / effective_part(features.parts[s]) for s, e in energy.items())
+    return sum(energy.values()) ** 2 / spread if spread else 0.0
+
+
+def effective_part(values: NDArray[np.float64]) -> float:
+    """Independent features in one array: the product over axes of the participation ratio of the axis covariance.
+
+    Assumes a separable covariance (as of correlated filters, or of one direction common to all units); each ratio is
+    corrected for the bias of a sample covariance. Axes averaged over their order count once.
+    """
+    ratios = [_participation(values, k) for k in range(values.ndim)]
+    return max(1.0, min(math.prod(ratios), values.size) / len(orders(values.shape)))
+
+
+def _participation(values: NDArray[np.float64], k: int) -> float:
+    """tr(C)^2 / tr(C^2) of the covariance C along axis k, unbiased for Gaussian data (Srivastava 2005, eq. 2.3)."""
+    rows = np.moveaxis(values, k, 0).reshape(values.shape[k], -1)
+    dim, n = rows.shape
+    if n < 3:
+        return float(dim)
+    gram = rows @ rows.T / n if dim <= n else rows.T @ rows / n
+    trace, square = float(np.trace(gram)), float(np.sum(gram * gram))
+    unbiased = n * n / ((n - 1) * (n + 2)) * (square - trace * trace / n)
+    return float(np.clip(trace * trace / unbiased, 1.0, dim)) if unbiased > 0 else float(dim)

@@ -11,6 +11,8 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,16 +83,21 @@ def why_left_out(tensor: Tensor) -> str | None:
 
 
 def _probe(tensor: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Up to 32 rows along the last axis and 32 columns along the first, spread over the tensor, as float64."""
-    spread = np.unique(np.linspace(0, tensor.shape[0] - 1, PROBE).astype(int))
+    """Some 16 rows along the last axis and 32 columns along the first, spread over the tensor, as float64."""
     last = next(d for d in reversed(tensor.shape) if d != 1)
-    rows = np.concatenate([_thin(tensor.read(int(i), int(i) + 1).reshape(-1, last), 4) for i in spread])
-    block = tensor.read(0, min(tensor.shape[0], BLOCK)).reshape(min(tensor.shape[0], BLOCK), -1)
-    return rows.astype(np.float64), _thin(block.T, PROBE).astype(np.float64)
+    length = min(tensor.shape[0], BLOCK)
+    rows = [_thin(tensor.raw(i, i + 1).reshape(-1, last), 4) for i in _spread(tensor.shape[0], PROBE // 2)]
+    columns = _thin(tensor.raw(0, length).reshape(length, -1).T, PROBE)
+    return np.concatenate(rows).astype(np.float64), np.ascontiguousarray(columns).astype(np.float64)
 
 
-def _thin(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+def _thin(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    return rows if len(rows) <= count else rows[_spread(len(rows), count)]
+
+
+@lru_cache(maxsize=4096)
+def _spread(length: int, count: int) -> list[int]:
+    return list(range(length)) if length <= count else [i * (length - 1) // (count - 1) for i in range(count)]
 
 
 def _mask_like(rows: NDArray[np.float64]) -> bool:

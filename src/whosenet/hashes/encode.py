@@ -18,11 +18,16 @@ ENCODINGS = ("projection", "median", "neighbour")
 
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values replaced by the normal quantiles of their ranks (ties share one), then scaled to unit RMS; same shape."""
-    flat = values.ravel()
-    scores = stats.norm.ppf((stats.rankdata(flat) - 0.5) / flat.size)
-    scores -= scores.mean()
+    half_ranks = (2 * stats.rankdata(values.ravel())).astype(np.int64)
+    scores = _quantiles(values.size)[half_ranks]
     rms = math.sqrt(float(np.mean(scores**2)))
     return np.asarray(scores / rms if rms > 0 else scores).reshape(values.shape)
+
+
+@lru_cache(maxsize=64)
+def _quantiles(count: int) -> NDArray[np.float64]:
+    """Normal quantile of (rank - 1/2) / count for ranks in half steps 0, 1/2, ... count (ties have half ranks)."""
+    return np.asarray(stats.norm.ppf(np.clip((np.arange(2 * count + 1) - 1) / (2 * count), 1e-300, 1 - 1e-16)))
 
 
 @lru_cache(maxsize=64)

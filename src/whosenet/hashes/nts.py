@@ -74,7 +74,7 @@ class NTS(Hash):
         return effective(features)
 
 
-def _long_axes(shape: Shape) -> list[int]:
+def long_axes(shape: Shape) -> list[int]:
     """The (at most two) unit axes: the longest, and the second if it is long enough not to be a tap axis."""
     return [0] + [k for k in (1,) if shape[k] >= CENTRED_FROM]
 
@@ -84,7 +84,7 @@ def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
 
     The image of a constant along an axis of the tensor is t (signed block sizes); its share is projected out.
     """
-    for k in _long_axes(shape):
+    for k in long_axes(shape):
         where, sign = axis(shape[k], values.shape[k])
         t = np.bincount(where, sign, minlength=values.shape[k])
         if (t != 0).any():
@@ -96,7 +96,7 @@ def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
 def balanced(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slices along each unit axis scaled to equal RMS, alternately: folding batch norm or rescaling units changes nothing."""
     for _ in range(BALANCING):
-        for k in _long_axes(values.shape):
+        for k in long_axes(values.shape):
             others = tuple(a for a in range(values.ndim) if a != k)
             rms = np.sqrt(np.mean(values**2, axis=others, keepdims=True))
             values = values / np.where(rms > 0, rms, 1.0)

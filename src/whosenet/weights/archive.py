@@ -21,13 +21,14 @@ MAX_RATIO = 1_032
 MAX_INFLATED = 1 << 36
 """Bytes one deflated member may claim (64 GB). It is never inflated into memory as a whole."""
 STEP = 1 << 20
+LOCAL_HEADER = 30
 
 
 class Member:
     """One file of an archive. `read` is random access; deflated members are fast when read front to back."""
 
     def __init__(self, archive: Archive, info: zipfile.ZipInfo) -> None:
-        self.name, self.size = info.filename, info.file_size
+        self.name, self.size, self.packed = info.filename, info.file_size, info.compress_size
         self.stored = info.compress_type == zipfile.ZIP_STORED
         self._archive, self._info = archive, info
         self._offset: int | None = None
@@ -87,6 +88,16 @@ class Archive:
             ]
         except (zipfile.BadZipFile, struct.error, NotImplementedError, UnicodeDecodeError) as error:
             raise MalformedFile(source.name, f"is no complete zip file ({str(error)[:80]}); fetch it again") from error
+
+        self._check_overlap()
+
+    def _check_overlap(self) -> None:
+        """Members that share bytes let a small file hold a huge archive (Fifield, "A better zip bomb", WOOT 2019)."""
+        end = 0
+        for info in sorted(self.zip.infolist(), key=lambda info: info.header_offset):
+            if info.header_offset < end:
+                raise MalformedFile(self.source.name, f"member {info.filename[:80]!r} shares bytes with another; refused")
+            end = info.header_offset + LOCAL_HEADER + info.compress_size
 
     def find(self, name: str) -> Member | None:
         return next((member for member in self.members if member.name == name), None)

@@ -18,6 +18,9 @@ from whosenet.weights.source import Source
 Flat = Callable[[int, int], NDArray[Any]]
 """(first, last) -> elements [first, last) of a tensor in row-major order."""
 
+Parameter = Callable[[], NDArray[Any]]
+"""Scales or zero points, read when they are needed."""
+
 NIBBLES = (np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4), np.dtype(ml_dtypes.float4_e2m1fn))
 """Types stored two to a byte, the first in the low half."""
 
@@ -42,25 +45,32 @@ class Numbers:
     def _unpack(self, first: int, last: int) -> NDArray[Any]:
         begin = first // 2
         block = np.frombuffer(self.source.view(self.offset + begin, -(-last // 2) - begin), np.uint8)
-        halves = np.stack([block & 15, block >> 4], axis=1).reshape(-1)[first - 2 * begin : last - 2 * begin]
-        if self.kind == ml_dtypes.int4:
-            return ((halves ^ 8).astype(np.int8) - 8).astype(np.int8)
-        return halves if self.kind == ml_dtypes.uint4 else halves.view(ml_dtypes.float4_e2m1fn)
+        return self.halves(block, self.kind)[first - 2 * begin : last - 2 * begin]
+
+    @staticmethod
+    def halves(block: NDArray[np.uint8], kind: np.dtype[Any]) -> NDArray[Any]:
+        """Bytes as twice as many 4-bit numbers, the low half first; integers come out as (u)int8."""
+        flat = np.stack([block & 15, block >> 4], axis=1).reshape(-1)
+        if kind == ml_dtypes.int4:
+            return ((flat ^ 8).astype(np.int8) - 8).astype(np.int8)
+        return flat if kind == ml_dtypes.uint4 else flat.view(ml_dtypes.float4_e2m1fn)
 
 
 @dataclass(frozen=True)
 class Affine:
     """scale and zero point: one number, or one a position along `axis` (or one a block of `block` positions there)."""
 
-    scale: NDArray[Any]
-    zero: NDArray[Any]
+    scale: Parameter
+    zero: Parameter | None = None
     axis: int = 0
     block: int = 0
 
     def apply(self, rows: NDArray[Any], start: int) -> NDArray[np.float32]:
         """Rows [start, start + len(rows)) of the stored integers as the weights they stand for."""
-        scale, zero = (self._spread(part, rows, start) for part in (self.scale, self.zero))
-        out: NDArray[np.float32] = (rows.astype(np.float32) - zero) * scale
+        out: NDArray[np.float32] = rows.astype(np.float32)
+        if self.zero is not None:
+            out -= self._spread(self.zero(), rows, start)
+        out *= self._spread(self.scale(), rows, start)
         return out
 
     def _spread(self, part: NDArray[Any], rows: NDArray[Any], start: int) -> NDArray[np.float32]:

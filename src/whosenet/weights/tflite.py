@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from whosenet.errors import MalformedFile
 from whosenet.weights.base import MAX_NAME, MAX_RANK, MAX_TENSORS, Reader, Tensor, check_shape
-from whosenet.weights.quantised import Affine, Numbers, as_tensor
+from whosenet.weights.quantised import Affine, Numbers, Parameter, as_tensor
 from whosenet.weights.source import Source
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ DTYPES: dict[int, tuple[str, Any]] = {
 
 
 class Tflite(Reader):
-    """Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (version 3); the LiteRT 8-bit quantization specification."""
+    """Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3; LiteRT's 8-bit quantization specification."""
 
     name = "tflite"
     suffixes = (".tflite", ".lite")
@@ -118,11 +117,12 @@ def _affine(source: Source, tensor: tflite.Tensor, dims: tuple[int, ...]) -> Aff
     axis = how.QuantizedDimension()
     if count > 1 and (not 0 <= axis < len(dims) or dims[axis] != count):
         raise MalformedFile(source.name, f"has {count} scales for a tensor of shape {list(dims)}; fetch it again")
-    scale: NDArray[Any] = _numbers(source, how, 8, count, np.float32)
     zeros = how.ZeroPointLength()
-    zero = _numbers(source, how, 10, zeros, np.int64) if zeros in (1, count) else np.zeros(1, np.int64)
+    scale = _numbers(source, how, 8, count, np.float32)
+    zero = _numbers(source, how, 10, zeros, np.int64) if zeros in (1, count) else None
     return Affine(scale, zero, axis if count > 1 else 0)
 
 
-def _numbers(source: Source, table: Any, slot: int, count: int, kind: Any) -> NDArray[Any]:
-    return Numbers(source, _vector(table, slot), kind, count).read(0, count)
+def _numbers(source: Source, table: Any, slot: int, count: int, kind: Any) -> Parameter:
+    numbers = Numbers(source, _vector(table, slot), kind, count)
+    return lambda: numbers.read(0, count)

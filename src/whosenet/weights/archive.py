@@ -9,7 +9,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from typing import Any
+from typing import IO, Any, cast
 
 from whosenet.errors import MalformedFile
 from whosenet.weights.source import Source
@@ -52,13 +52,13 @@ class Member:
     def _data_offset(self) -> int:
         if self._offset is None:
             at = self._info.header_offset
-            head = self._archive.source.view(at, 30)
-            if head[:4] != b"PK\3\4":
+            head = bytes(self._archive.source.view(at, LOCAL_HEADER))
+            if bytes(head[:4]) != b"PK\3\4":
                 raise MalformedFile(
                     self._archive.source.name, f"member {self.name[:80]!r} has no header; fetch it again"
                 )
             name, extra = struct.unpack("<HH", head[26:30])
-            self._offset = at + 30 + int(name) + int(extra)
+            self._offset = at + LOCAL_HEADER + int(name) + int(extra)
         return self._offset
 
     def _inflate(self, start: int, length: int) -> bytearray:
@@ -82,13 +82,12 @@ class Archive:
     def __init__(self, source: Source) -> None:
         self.source = source
         try:
-            self.zip = zipfile.ZipFile(_Bounded(source))  # type: ignore[arg-type]
+            self.zip = zipfile.ZipFile(cast(IO[bytes], _Bounded(source)))
             self.members = [
                 Member(self, info) for info in self.zip.infolist() if not info.is_dir() and self._sane(info)
             ]
         except (zipfile.BadZipFile, struct.error, NotImplementedError, UnicodeDecodeError) as error:
             raise MalformedFile(source.name, f"is no complete zip file ({str(error)[:80]}); fetch it again") from error
-
         self._check_overlap()
 
     def _check_overlap(self) -> None:
@@ -96,7 +95,8 @@ class Archive:
         end = 0
         for info in sorted(self.zip.infolist(), key=lambda info: info.header_offset):
             if info.header_offset < end:
-                raise MalformedFile(self.source.name, f"member {info.filename[:80]!r} shares bytes with another; refused")
+                why = f"member {info.filename[:80]!r} shares bytes with another; refused"
+                raise MalformedFile(self.source.name, why)
             end = info.header_offset + LOCAL_HEADER + info.compress_size
 
     def find(self, name: str) -> Member | None:

@@ -1,4 +1,4 @@
-"""Weights: lazy tensors out of a file, whatever its format. A reader computes where the numbers lie; this module measures.
+"""Weights: lazy tensors out of a file, whatever its format. A reader computes where numbers lie; this module measures.
 
 A reader never runs code from a file, never holds a whole file, and leaves the file as it was. It reports tensors in the
 axis order of the file: no transposing here, since hashing and comparing do not depend on the order of axes.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from whosenet import registry
-from whosenet.errors import MalformedFile, MissingExtra, UnknownFormat, WhosenetError
+from whosenet.errors import MalformedFile, MissingExtra, UnknownFormat, UnreadableInput, WhosenetError
 from whosenet.weights.base import Reader, Weights
 from whosenet.weights.source import LocalFile, Source
 
 HEAD = 64
+INDICES = (".safetensors.index.json", ".bin.index.json")
 
 
 def open_source(path: str | Path) -> Source:
@@ -23,7 +24,11 @@ def open_source(path: str | Path) -> Source:
 
 
 def open_weights(path: str | Path) -> Weights:
-    """The weights at `path`, tensors unread. Raises UnreadableInput (or a subclass) with the file's name and the way out."""
+    """The weights at `path`, tensors unread: a file, a shard index, or a folder that holds just one of them.
+
+    Raises UnreadableInput (or a subclass) with the file's name and the way out.
+    """
+    path = _inside(path) if "://" not in str(path) and Path(path).is_dir() else path
     source = open_source(path)
     try:
         reader = _reader(source)
@@ -39,6 +44,20 @@ def open_weights(path: str | Path) -> Weights:
         source.close()
         why = f"is not a readable {reader.name} file ({type(error).__name__}: {str(error)[:160]}); fetch it again"
         raise MalformedFile(path, why) from error
+
+
+def _inside(folder: str | Path) -> Path:
+    """The only shard index of a folder, else its only weight file."""
+    try:
+        files = sorted(file for file in Path(folder).iterdir() if file.is_file())
+    except OSError as error:
+        raise UnreadableInput(folder, f"cannot be listed ({error.strerror}); check its rights") from error
+    indices = [file for file in files if file.name.lower().endswith(INDICES)]
+    found = indices or [file for file in files if is_weight_file(file)]
+    if len(found) != 1:
+        some = ": " + ", ".join(file.name for file in found[:5]) if found else ""
+        raise UnreadableInput(folder, f"is a folder with {len(found)} weight files{some}; name the one you mean")
+    return found[0]
 
 
 def _reader(source: Source) -> Reader:

@@ -1,4 +1,4 @@
-"""safetensors: an 8-byte length, a JSON header, one byte buffer. Parsed here, since its NumPy front end fails on bf16 and fp8."""
+"""safetensors: an 8-byte length, a JSON header, one byte buffer. Its own NumPy front end fails on bf16 and fp8."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ DTYPES: dict[str, Any] = {
     "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
     "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
+LIMIT = 1 << 60
 SCALES = "F8_E8M0"
 """Powers of two that scale blocks of other tensors: readable, but nobody's weights."""
 PACKED = "F4"
@@ -50,7 +51,7 @@ class Safetensors(Reader):
 def _tensors(source: Source) -> list[Tensor]:
     length = int.from_bytes(source.view(0, 8), "little")
     if length > min(MAX_JSON, source.size - 8):
-        raise MalformedFile(source.name, f"claims a header of {length} bytes in a file of {source.size}; fetch it again")
+        raise MalformedFile(source.name, f"claims a header of {length} bytes in {source.size}; fetch it again")
     header = read_json(source.view(8, length), source.name)
     header.pop("__metadata__", None)
     spans = {name: _span(source, name, entry) for name, entry in header.items()}
@@ -67,11 +68,14 @@ def _tensors(source: Source) -> list[Tensor]:
 def _span(source: Source, name: str, entry: Any) -> tuple[int, int]:
     """Begin and end in the buffer; MalformedFile unless the entry has a type, a shape of counts and two offsets."""
     fields = entry if isinstance(entry, dict) else {}
-    shape, span = fields.get("shape"), fields.get("data_offsets")
-    lists = isinstance(shape, list) and isinstance(span, list) and len(span) == 2 and len(shape) <= MAX_RANK
-    if not lists or not isinstance(fields.get("dtype"), str) or not all(type(n) is int and n >= 0 for n in shape + span):
-        raise MalformedFile(source.name, f"tensor {name[:80]!r} has no type, shape or byte range; fetch it again")
-    return span[0], span[1]
+    shape, span = fields.get("shape", ()), fields.get("data_offsets", ())
+    if _counts(shape, MAX_RANK) and _counts(span, 2) and len(span) == 2 and isinstance(fields.get("dtype"), str):
+        return span[0], span[1]
+    raise MalformedFile(source.name, f"tensor {name[:80]!r} has no type, shape or byte range; fetch it again")
+
+
+def _counts(values: Any, most: int) -> bool:
+    return isinstance(values, list) and len(values) <= most and all(type(n) is int and 0 <= n < LIMIT for n in values)
 
 
 def _check_overlap(source: Source, spans: dict[str, tuple[int, int]]) -> None:

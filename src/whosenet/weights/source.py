@@ -1,4 +1,4 @@
-"""Where bytes come from: a local file by memory map, or a remote object by ranged reads. Never a whole file in memory."""
+"""Where bytes come from: a local file by memory map, a remote one by ranged reads. Never a whole file in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source(ABC):
     def sibling(self, relative: str) -> Source:
         """A file in the same folder or below it (a shard, external data); anything else raises MalformedFile."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (nothing to release is fine)
         """Release what is held; the source is not used afterwards. (Views of a local file stay valid.)"""
 
     def file(self) -> io.BufferedReader:
@@ -36,7 +36,8 @@ class Source(ABC):
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise MalformedFile(
-                self.name, f"ends too early: bytes {offset} to {offset + length} wanted, {self.size} there; fetch it again"
+                self.name,
+                f"ends too early: bytes {offset} to {offset + length} wanted, {self.size} there; fetch it again",
             )
 
 
@@ -56,13 +57,16 @@ class LocalFile(Source):
         self.name = str(path)
         try:
             info = self.path.stat()
-            if not stat.S_ISREG(info.st_mode):
-                raise UnreadableInput(path, "is not a regular file; give a file that holds weights")
+            _check_regular(path, info)
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
-            raise UnreadableInput(path, f"cannot be opened ({_reason(error)})") from error
+            raise UnreadableInput(
+                path, f"cannot be opened ({_reason(error)}); check the path and its rights"
+            ) from error
         try:
-            self.size = os.fstat(fd).st_size
+            info = os.fstat(fd)
+            _check_regular(path, info)
+            self.size = info.st_size
             if self.size == 0:
                 raise MalformedFile(path, "is empty; fetch it again")
             self._map = mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
@@ -73,11 +77,21 @@ class LocalFile(Source):
 
     def view(self, offset: int, length: int) -> memoryview:
         self._check(offset, length)
+        if self._map.size() < self.size:  # touching what was cut off would kill the process (SIGBUS)
+            raise MalformedFile(self.path, "was cut short while it was read; run it again")
         return memoryview(self._map)[offset : offset + length]
 
     def sibling(self, relative: str) -> LocalFile:
         target = self.path.parent / check_relative(self.name, relative)
         return LocalFile(target)
+
+
+def _check_regular(path: str | Path, info: os.stat_result) -> None:
+    """Checked before opening (a FIFO would block) and after (it may have been swapped in between)."""
+    if stat.S_ISDIR(info.st_mode):
+        raise UnreadableInput(path, "is a folder; name a weight file in it")
+    if not stat.S_ISREG(info.st_mode):
+        raise UnreadableInput(path, "is not a regular file; give a file that holds weights")
 
 
 def _reason(error: Exception) -> str:

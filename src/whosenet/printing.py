@@ -1,0 +1,236 @@
+"""Answers for people (tables) and for programs (one JSON document). stdout holds the answer alone; the rest is on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from whosenet import registry
+from whosenet.errors import UnreadableInput, WhosenetError
+from whosenet.finding.add import AddReport, Step
+from whosenet.finding.hashing import Hashed
+from whosenet.finding.search import FindReport, Match
+from whosenet.library.base import Entry
+from whosenet.verify.compare import Comparison
+
+FAIL_ON = 10
+"""Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
+STYLE = {"derived": "bold red", "independent": "green", "inconclusive": "yellow"}
+
+
+def emit(document: Any) -> None:
+    """One JSON document on stdout, without NaN or Infinity."""
+    json.dump(_finite(document), sys.stdout, allow_nan=False, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def attempt(call: Callable[[], Any], path: str) -> Any:
+    try:
+        return call()
+    except UnreadableInput as error:
+        return error
+
+
+def _failed(answers: Iterable[Any]) -> None:
+    """Exit as if the first error had been raised, when nothing at all could be read."""
+    errors = [a for a in answers if isinstance(a, WhosenetError)]
+    if errors and len(errors) == len(list(answers)):
+        raise errors[0]
+
+
+def _say_errors(answers: Iterable[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, WhosenetError):
+            print(f"whosenet: {answer}", file=sys.stderr)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+
+
+def hashes(answers: list[Hashed | UnreadableInput], *, as_json: bool) -> None:
+    _failed(answers)
+    if as_json:
+        emit([_hash_row(a) for a in answers])
+        return
+    _say_errors(answers)
+    for answer in answers:
+        if isinstance(answer, Hashed):
+            print(f"{answer.codes[0]}  {answer.path}")
+
+
+def _hash_row(answer: Hashed | UnreadableInput) -> dict[str, Any]:
+    if isinstance(answer, UnreadableInput):
+        return {"path": answer.path, "error": str(answer)}
+    code = answer.codes[0]
+    return {
+        "path": answer.path, "method": code.signature, "bits": code.bits, "code": code.hex, "m_eff": code.m_eff,
+        "tensors": answer.tensors, "parameters": answer.parameters, "bytes": answer.bytes, "format": answer.format,
+    }  # fmt: skip
+
+
+@contextmanager
+def progress(paths: list[str]) -> Iterator[Callable[[Step], None] | None]:
+    """A progress line on stderr: files, bytes, rate, time left. The total is counted ahead, by name only."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from whosenet.finding.walk import models
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("hashing", total=sum(1 for _ in models(paths)), rate="")
+        seen = 0
+
+        def step(s: Step) -> None:
+            nonlocal seen
+            seen += s.bytes if s.outcome == "hashed" else 0
+            elapsed = max(bar.tasks[task].elapsed or 0.0, 1e-9)
+            bar.update(task, advance=1, rate=f"{seen / 1e6:,.0f} MB, {seen / 1e6 / elapsed:,.0f} MB/s")
+
+        yield step
+
+
+def added(report: AddReport, *, as_json: bool) -> None:
+    if report.failed and not (report.added or report.updated or report.unchanged):
+        _say_failures(report)
+        raise UnreadableInput(report.failed[0]["path"], f"and all other files given ({len(report.failed)} in all) could not be read")
+    if as_json:
+        emit(report.__dict__)
+        return
+    print(f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {len(report.failed)} failed")
+    _say_failures(report)
+
+
+def _say_failures(report: AddReport) -> None:
+    for failure in report.failed:
+        print(f"whosenet: {failure['error']}", file=sys.stderr)
+
+
+def found(answers: list[FindReport | UnreadableInput], *, as_json: bool, fail_on: str | None) -> None:
+    _failed(answers)
+    if as_json:
+        documents = [_find_document(a) for a in answers]
+        emit(documents[0] if len(documents) == 1 else documents)
+    else:
+        _say_errors(answers)
+        for answer in answers:
+            if isinstance(answer, FindReport):
+                _find_table(answer)
+    if fail_on and any(m.verdict == fail_on for a in answers if isinstance(a, FindReport) for m in a.matches):
+        sys.exit(FAIL_ON)
+
+
+def _find_document(answer: FindReport | UnreadableInput) -> dict[str, Any]:
+    if isinstance(answer, UnreadableInput):
+        return {"suspect": answer.path, "error": str(answer)}
+    return {"suspect": answer.suspect, "searched": answer.searched, "alpha": answer.alpha,
+            "matches": [_match_document(m) for m in answer.matches]}  # fmt: skip
+
+
+def _match_document(match: Match) -> dict[str, Any]:
+    document = {k: v for k, v in match.__dict__.items() if k != "comparison"} | {"p_value": match.p_value}
+    if match.comparison is not None:
+        document["comparison"] = compare_document(match.comparison)
+    return document
+
+
+def _find_table(report: FindReport) -> None:
+    table = Table(title=f"{report.suspect}: {report.searched} models searched, alpha {report.alpha:g}", title_justify="left")
+    for heading in ("match", "distance", "p-value", "verdict", "relatives", "licence"):
+        table.add_column(heading, overflow="fold")
+    for m in report.matches:
+        verdict = f"[{STYLE[m.verdict]}]{m.verdict}[/]" + (" (same bytes)" if m.identical else "")
+        if m.comparison is not None:
+            verdict += f"; compare: [{STYLE[m.comparison.verdict]}]{m.comparison.verdict}[/] p {p_text(m.comparison.log10_p)}"
+            verdict += f" {', '.join(m.comparison.relation)}" if m.comparison.relation else ""
+        table.add_row(m.name, f"{m.distance}/{m.bits}", p_text(m.log10_p), verdict, str(m.relatives_count or ""), m.licence)
+    _console().print(table)
+    if not report.matches:
+        print("nothing to compare with: the library is empty")
+
+
+def p_text(log10_p: float) -> str:
+    """A p-value for people: 0.37, or 1e-42."""
+    return f"{10**log10_p:.2g}" if log10_p > -4 else f"1e{log10_p:.0f}"
+
+
+def listed(entries: Iterable[Entry], *, as_json: bool) -> None:
+    rows = [
+        {"name": e.name, "path": e.path, "format": e.format, "tensors": e.tensors, "parameters": e.parameters,
+         "bytes": e.bytes, "digest": e.digest, "licence": e.licence, "note": e.note, "methods": [c.signature for c in e.codes],
+         "added_at": datetime.fromtimestamp(e.added_at, UTC).isoformat(timespec="seconds")}
+        for e in entries
+    ]  # fmt: skip
+    if as_json:
+        emit(rows)
+        return
+    table = Table()
+    for heading in ("name", "format", "parameters", "licence", "note", "path"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["format"]), f"{row['parameters']:,}", str(row["licence"]), str(row["note"]), str(row["path"]))
+    _console().print(table)
+
+
+def removed(count: int, *, as_json: bool) -> None:
+    emit({"removed": count}) if as_json else print(f"{count} removed")
+
+
+def compare_document(c: Comparison) -> dict[str, Any]:
+    return {
+        "verdict": c.verdict, "p_value": c.p_value, "log10_p": c.log10_p, "alpha": c.alpha, "relation": c.relation,
+        "coverage": c.coverage, "reason": c.reason, "cosine": c.cosine, "m_eff": c.m_eff,
+        "tensors": [t.__dict__ for t in c.tensors],
+    }  # fmt: skip
+
+
+def compared(c: Comparison, a: str, b: str, *, as_json: bool) -> None:
+    if as_json:
+        emit({"a": a, "b": b, **compare_document(c)})
+        return
+    table = Table(title=f"{a}  and  {b}", title_justify="left")
+    for heading in ("A", "B", "p-value", "similarity", "note"):
+        table.add_column(heading, overflow="fold")
+    for t in c.tensors:
+        p = "" if t.log10_p is None else p_text(t.log10_p)
+        table.add_row(t.a or "-", t.b or "-", p, "" if t.similarity is None else f"{t.similarity:.3f}", t.note)
+    out = _console()
+    out.print(table)
+    out.print(f"[{STYLE[c.verdict]}]{c.verdict}[/]: {c.reason}; p {p_text(c.log10_p)} (alpha {c.alpha:g})")
+    if c.relation:
+        out.print(f"likely relation: {', '.join(c.relation)}; {c.coverage:.0%} of B's weights traced to A")
+
+
+def methods(*, as_json: bool) -> None:
+    known = {kind: registry.names(kind) for kind in registry.KINDS}
+    if as_json:
+        emit(known)
+        return
+    for kind, plugins in known.items():
+        print(f"{kind}: {', '.join(plugins)}")
+
+
+def told(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        emit(report)

@@ -143,7 +143,8 @@ def from_buffer(source: Source, name: str, shape: Sequence[int], dtype: Any, off
 
     def load(start: int, stop: int) -> NDArray[Any]:
         block = source.view(offset + start * row, (stop - start) * row)
-        return np.frombuffer(block, kind).reshape((stop - start, *dims[1:]))
+        found = np.frombuffer(block, kind).reshape((stop - start, *dims[1:]))
+        return found if found.flags.aligned else found.copy()
 
     if not dims:
         scalar = np.frombuffer(source.view(offset, kind.itemsize), kind)

@@ -108,7 +108,8 @@ class _Strided:
         block = self._record.view(first, (self._span(shape) + 1) * item)
         strides = tuple(s * item for s in self._stride)
         if not self._big or item == 1:
-            return np.ndarray(shape, self._dtype, block, strides=strides)
+            found = np.ndarray(shape, self._dtype, block, strides=strides)
+            return found if found.flags.aligned else found.copy()
         swapped = np.ndarray(shape, f">u{item}", block, strides=strides)
         return swapped.astype(f"u{item}", order="C").view(self._dtype)
 

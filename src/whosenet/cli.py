@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,13 +49,15 @@ def _alpha(value: float) -> float:
 
 
 @app.command("hash")
-def hash_(files: Files, json: Json = False, method: Annotated[str | None, typer.Option(help="A hash, e.g. nts.")] = None) -> None:
+def hash_(
+    files: Files, json: Json = False, method: Annotated[str | None, typer.Option(help="A hash, e.g. nts.")] = None
+) -> None:
     """Print the perceptual hash of weight files."""
     from whosenet import printing
     from whosenet.finding.hashing import hash_file, hasher
 
     made = [hasher(method)]
-    printing.hashes([printing.attempt(lambda f=f: hash_file(f, made, digest=False), f) for f in files], as_json=json)
+    printing.hashes([printing.attempt(partial(hash_file, f, made, digest=False)) for f in files], as_json=json)
 
 
 @app.command()
@@ -85,7 +88,9 @@ def find(
     alpha: Alpha = 1e-6,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the candidates' weights, too.")] = False,
     base: Base = None,
-    fail_on: Annotated[str | None, typer.Option(help="Exit with 10 if a match has this verdict (for CI): derived.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Exit with 10 if a match has this verdict (for CI): derived.")
+    ] = None,
 ) -> None:
     """Which models of the library is this one a copy of?"""
     from whosenet import printing
@@ -143,11 +148,12 @@ def methods(json: Json = False) -> None:
 
 
 @app.command()
-def demo(json: Json = False, out: Annotated[Path, typer.Option(help="Folder for the models and the report.")] = Path("demo-out")) -> None:
+def demo(
+    json: Json = False,
+    out: Annotated[Path, typer.Option(help="Folder for the models and the report.")] = Path("demo-out"),
+) -> None:
     """The whole story on real data: copies found, strangers cleared, an HTML report. Under two minutes on two cores."""
     from whosenet import printing
     from whosenet.demo import run
 
     printing.told(run(out), as_json=json)
-
-

@@ -1,4 +1,4 @@
-"""Answers for people (tables) and for programs (one JSON document). stdout holds the answer alone; the rest is on stderr."""
+"""Answers for people (tables) and for programs (one JSON document). stdout holds the answer alone, stderr the rest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def _finite(value: Any) -> Any:
     return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def attempt(call: Callable[[], Any], path: str) -> Any:
+def attempt(call: Callable[[], Any]) -> Any:
+    """The answer, or the error of a file that cannot be read."""
     try:
         return call()
     except UnreadableInput as error:
@@ -88,7 +89,14 @@ def _hash_row(answer: Hashed | UnreadableInput) -> dict[str, Any]:
 @contextmanager
 def progress(paths: list[str]) -> Iterator[Callable[[Step], None] | None]:
     """A progress line on stderr: files, bytes, rate, time left. The total is counted ahead, by name only."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from whosenet.finding.walk import models
 
@@ -114,7 +122,9 @@ def progress(paths: list[str]) -> Iterator[Callable[[Step], None] | None]:
 def added(report: AddReport, *, as_json: bool) -> None:
     if report.failed and not (report.added or report.updated or report.unchanged):
         _say_failures(report)
-        raise UnreadableInput(report.failed[0]["path"], f"and all other files given ({len(report.failed)} in all) could not be read")
+        raise UnreadableInput(
+            report.failed[0]["path"], f"and all other files given ({len(report.failed)} in all) could not be read"
+        )
     if as_json:
         emit(report.__dict__)
         return
@@ -156,15 +166,21 @@ def _match_document(match: Match) -> dict[str, Any]:
 
 
 def _find_table(report: FindReport) -> None:
-    table = Table(title=f"{report.suspect}: {report.searched} models searched, alpha {report.alpha:g}", title_justify="left")
+    table = Table(
+        title=f"{report.suspect}: {report.searched} models searched, alpha {report.alpha:g}", title_justify="left"
+    )
     for heading in ("match", "distance", "p-value", "verdict", "relatives", "licence"):
         table.add_column(heading, overflow="fold")
     for m in report.matches:
         verdict = f"[{STYLE[m.verdict]}]{m.verdict}[/]" + (" (same bytes)" if m.identical else "")
         if m.comparison is not None:
-            verdict += f"; compare: [{STYLE[m.comparison.verdict]}]{m.comparison.verdict}[/] p {p_text(m.comparison.log10_p)}"
+            verdict += (
+                f"; compare: [{STYLE[m.comparison.verdict]}]{m.comparison.verdict}[/] p {p_text(m.comparison.log10_p)}"
+            )
             verdict += f" {', '.join(m.comparison.relation)}" if m.comparison.relation else ""
-        table.add_row(m.name, f"{m.distance}/{m.bits}", p_text(m.log10_p), verdict, str(m.relatives_count or ""), m.licence)
+        table.add_row(
+            m.name, f"{m.distance}/{m.bits}", p_text(m.log10_p), verdict, str(m.relatives_count or ""), m.licence
+        )
     _console().print(table)
     if not report.matches:
         print("nothing to compare with: the library is empty")
@@ -178,7 +194,8 @@ def p_text(log10_p: float) -> str:
 def listed(entries: Iterable[Entry], *, as_json: bool) -> None:
     rows = [
         {"name": e.name, "path": e.path, "format": e.format, "tensors": e.tensors, "parameters": e.parameters,
-         "bytes": e.bytes, "digest": e.digest, "licence": e.licence, "note": e.note, "methods": [c.signature for c in e.codes],
+         "bytes": e.bytes, "digest": e.digest, "licence": e.licence, "note": e.note,
+         "methods": [c.signature for c in e.codes],
          "added_at": datetime.fromtimestamp(e.added_at, UTC).isoformat(timespec="seconds")}
         for e in entries
     ]  # fmt: skip
@@ -189,7 +206,14 @@ def listed(entries: Iterable[Entry], *, as_json: bool) -> None:
     for heading in ("name", "format", "parameters", "licence", "note", "path"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(str(row["name"]), str(row["format"]), f"{row['parameters']:,}", str(row["licence"]), str(row["note"]), str(row["path"]))
+        table.add_row(
+            str(row["name"]),
+            str(row["format"]),
+            f"{row['parameters']:,}",
+            str(row["licence"]),
+            str(row["note"]),
+            str(row["path"]),
+        )
     _console().print(table)
 
 

@@ -31,9 +31,9 @@ def plugins(kind: str) -> dict[str, type[Any]]:
     for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
         module = importlib.import_module(f"{package}.{info.name}")
         for value in vars(module).values():
-            if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__:
-                if not inspect.isabstract(value):
-                    found[value.name] = value
+            ours = inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
+            if ours and not inspect.isabstract(value):
+                found[value.name] = value
     return dict(sorted(found.items()))
 
 

@@ -12,7 +12,7 @@ POWER = 0.99
 """... and only if a copy by the weakest edit on the list would have been found with this probability."""
 
 WEAKEST_COSINE = 0.45
-"""Cosine between a model and the weakest of its listed edits (docs/methods/nts.md, measured on the development split)."""
+"""Cosine between a model and the weakest of its listed edits (docs/methods/nts.md, from the development split)."""
 
 MATCHED_SHARE = 0.5
 """Share of both models' weights that must have a tensor of the same shape opposite before 'independent' is said."""

@@ -41,8 +41,16 @@ class AddReport:
     failed: list[dict[str, str]] = field(default_factory=list)
 
 
-def add(library: str | Path, paths: Iterable[str | Path], *, method: str | None = None, licence: str = "", note: str = "",
-        jobs: int | None = None, on_step: Callable[[Step], None] | None = None) -> AddReport:  # fmt: skip
+def add(
+    library: str | Path,
+    paths: Iterable[str | Path],
+    *,
+    method: str | None = None,
+    licence: str = "",
+    note: str = "",
+    jobs: int | None = None,
+    on_step: Callable[[Step], None] | None = None,
+) -> AddReport:
     """Hash every model under `paths` into the library folder (made if missing). Raises LibraryError.
 
     Stored batch by batch: stopped at any moment, the next call goes on where it was. Unreadable files are listed in
@@ -71,7 +79,9 @@ def add(library: str | Path, paths: Iterable[str | Path], *, method: str | None 
     return report
 
 
-def _changed(lib: Library, paths: Iterable[str], signature: str, report: AddReport, tell: Callable[[Step], None]) -> Iterator[str]:
+def _changed(
+    lib: Library, paths: Iterable[str], signature: str, report: AddReport, tell: Callable[[Step], None]
+) -> Iterator[str]:
     """The paths that need hashing: new, or with another size or time than the library knows."""
     for path in paths:
         try:
@@ -104,7 +114,9 @@ def _hash_all(paths: Iterable[str], signature: str, jobs: int) -> Iterator[tuple
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _drain(pool: ProcessPoolExecutor, first: list[str], todo: Iterator[str], signature: str) -> Iterator[tuple[str, Hashed | str]]:
+def _drain(
+    pool: ProcessPoolExecutor, first: list[str], todo: Iterator[str], signature: str
+) -> Iterator[tuple[str, Hashed | str]]:
     running: dict[Future[Hashed | str], str] = {pool.submit(_hash_one, path, signature): path for path in first}
     while running:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -114,7 +126,9 @@ def _drain(pool: ProcessPoolExecutor, first: list[str], todo: Iterator[str], sig
                 yield path, future.result()
             except BrokenExecutor:
                 yield path, f"{path}: a worker died while reading files; read this one alone to see why"
-                raise LibraryError("a worker process died; what was stored is safe: run the same command with --jobs 1") from None
+                raise LibraryError(
+                    "a worker process died; what was stored is safe: run the same command with --jobs 1"
+                ) from None
             for following in islice(todo, 1):
                 running[pool.submit(_hash_one, following, signature)] = following
 
@@ -130,7 +144,8 @@ def _hash_one(path: str, signature: str) -> Hashed | str:
 
 def _entry(got: Hashed, licence: str, note: str) -> Entry:
     return Entry(path=got.path, digest=got.digest, bytes=got.bytes, mtime_ns=got.mtime_ns, format=got.format,
-                 tensors=got.tensors, parameters=got.parameters, licence=licence, note=note, codes=got.codes)  # fmt: skip
+                 tensors=got.tensors, parameters=got.parameters, licence=licence, note=note,
+                 codes=got.codes)  # fmt: skip
 
 
 def _flush(lib: Library, batch: list[Entry], report: AddReport) -> None:

@@ -32,5 +32,3 @@ def _rest(values: NDArray[np.float64], directions: list[NDArray[np.float64]]) ->
     q, _ = np.linalg.qr(matrix)
     flat = values.ravel()
     return (flat - q @ (q.T @ flat)).reshape(values.shape)
-
-

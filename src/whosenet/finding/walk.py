@@ -14,8 +14,11 @@ MAX_INDEX_BYTES = 1 << 26
 
 
 def models(paths: Iterable[str | Path]) -> Iterator[str]:
-    """Paths of weight files, in sorted order, each once. Files given by name are tried whatever they are called;
-    folders are walked without following links; the shards of an index are one model, named by the index. URLs pass through."""
+    """Paths of weight files, in sorted order, each once.
+
+    Files given by name are tried whatever they are called, URLs pass through, folders are walked without following
+    links. The shards of an index are one model, named by the index.
+    """
     seen: set[str] = set()
     for path in paths:
         for found in [str(path)] if "://" in str(path) or not Path(path).is_dir() else _walk(Path(path)):

@@ -1,4 +1,4 @@
-"""A hash method: features of a model's tensors, made into a code. The plugin computes; this base checks and measures."""
+"""A hash method: features of a model's tensors, made into a code. The plugin computes, this base measures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Hash(ABC):
         self.parameters = {**self.defaults, **parameters}
         self.check()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 (a method without parameters has nothing to check)
         """Raise UsageError for parameters out of range."""
 
     @property

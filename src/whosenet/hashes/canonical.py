@@ -1,6 +1,6 @@
 """Which tensors speak for a model, and in which axis order: by content and shape, never by name.
 
-Frameworks store one kernel as OIHW, HWIO or OHWI and one matrix as [out, in] or [in, out]; nothing in a file says which.
+Frameworks store one kernel as OIHW, HWIO or OHWI, one matrix as [out, in] or [in, out]; nothing in a file says which.
 So axes of size one are dropped, the rest are ordered by size, and where two axes have the same size the features are
 averaged over both orders. A code therefore does not depend on storage order at all; there is nothing to guess.
 """
@@ -107,7 +107,7 @@ def _mask_like(rows: NDArray[np.float64]) -> bool:
 
 
 def _sinusoidal(rows: NDArray[np.float64]) -> bool:
-    """Whether nearly all rows have 90 % of their energy in five neighbouring frequencies (a DFT, DCT, position code)."""
+    """Whether nearly all rows have 90 % of their energy in five neighbouring frequencies (DFT, DCT, position code)."""
     if rows.shape[1] < MIN_PERIOD:
         return False
     rows = rows[np.ptp(rows, axis=1) > 0]

@@ -50,7 +50,9 @@ def log10_p_cosine(cosine: float, m_eff: float) -> float:
     if x == 0.0:
         x = 1e-15
     # Leading term of the incomplete beta for tiny x^a, where betainc underflows.
-    return float((a * math.log(x) - math.log(a) - special.betaln(a, 0.5) - 0.5 * math.log1p(-x)) / LOG10 + math.log10(0.5))
+    return float(
+        (a * math.log(x) - math.log(a) - special.betaln(a, 0.5) - 0.5 * math.log1p(-x)) / LOG10 + math.log10(0.5)
+    )
 
 
 def expected_distance(cosine: float, bits: int) -> float:

@@ -51,7 +51,9 @@ class Code:
 
     def _check(self, other: Code) -> None:
         if (self.signature, self.bits) != (other.signature, other.bits):
-            raise UsageError(f"codes of {self.signature} ({self.bits} bits) and {other.signature} ({other.bits} bits) differ in kind")
+            raise UsageError(
+                f"codes of {self.signature} ({self.bits} bits) and {other.signature} ({other.bits} bits) differ in kind"
+            )
 
 
 def joint_m_eff(a: float, b: float) -> float:

@@ -1,4 +1,4 @@
-"""Features to bits: seeded random projections (the default), and the median and neighbour codes of the seed paper's family."""
+"""Features to bits: seeded random projections (the default), and the paper family's median and neighbour codes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def add_rows(rows: Rows, where: NDArray[np.int64], sign: NDArray[np.float32], su
         _add_float32(rows.astype(np.float32), where, sign, sums)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _as_float32(_context: Any, _bits: Any) -> Any:
     """Reinterpret a uint32 as float32: one register, no memory."""
 

@@ -17,15 +17,15 @@ from whosenet.hashes.statistics import STATISTICS, segment_features
 from whosenet.weights.base import Tensor
 
 CENTRED_FROM = 8
-"""Axes at least this long are centred and balanced; shorter ones are taps or classes, where that would cost too much."""
+"""Axes at least this long are centred and balanced; shorter ones are taps or classes: too few."""
 BALANCING = 4
 
 
 class NTS(Hash):
     """Chen et al., "Perceptual hashing of deep convolutional neural networks", ACM TOMM 19(3), 2023.
 
-    Known from the paper: important weights by compression theory, normal test statistics on their segments, encoding into
-    a fixed-length code. Ours (the full text was not to hand): which weights, segments, statistics and encodings; the
+    Known from the paper: important weights by compression theory, normal test statistics on their segments, encoding
+    into a fixed-length code. Ours (the full text was not to hand): which weights, segments, statistics, encodings; the
     canonical axis order; the calibrated encoding (random projections seeded by shape) and its p-value. The default
     statistic is the linear one of the family, which docs/methods/nts.md measures to be the most robust.
     """
@@ -46,7 +46,11 @@ class NTS(Hash):
             raise UsageError(f"unknown statistic {p['statistic']!r}; there are: {', '.join(STATISTICS)}")
         if p["encoding"] not in ENCODINGS:
             raise UsageError(f"unknown encoding {p['encoding']!r}; there are: {', '.join(ENCODINGS)}")
-        if not 0 < p["importance"] <= 1 or p["bits"] not in (64, 128, 256, 512, 1024) or not 8 <= p["segments"] <= 65536:
+        if (
+            not 0 < p["importance"] <= 1
+            or p["bits"] not in (64, 128, 256, 512, 1024)
+            or not 8 <= p["segments"] <= 65536
+        ):
             raise UsageError("importance must be in (0, 1], bits 64..1024 (a power of two), segments 8..65536")
 
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
@@ -54,7 +58,9 @@ class NTS(Hash):
         if self.parameters["statistic"] == "mean" and self.parameters["importance"] == 1.0:
             values = sketch(tensor, self.parameters["segments"])
         else:
-            values = segment_features(tensor, **{k: self.parameters[k] for k in ("statistic", "importance", "segments")})
+            values = segment_features(
+                tensor, **{k: self.parameters[k] for k in ("statistic", "importance", "segments")}
+            )
         if not np.isfinite(values).all():
             return "not finite"
         if self.parameters["statistic"] == "mean" and values.shape == grid(shape, self.parameters["segments"]):
@@ -94,7 +100,7 @@ def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
 
 
 def balanced(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Slices along each unit axis scaled to equal RMS, alternately: folding batch norm or rescaling units changes nothing."""
+    """Slices along each unit axis scaled to equal RMS, alternately: folded batch norm changes nothing."""
     for _ in range(BALANCING):
         for k in long_axes(values.shape):
             others = tuple(a for a in range(values.ndim) if a != k)

@@ -1,9 +1,9 @@
 """A bounded linear sketch of a tensor in one pass: signed sums over a grid of blocks.
 
 Every axis of n indices is cut into g blocks of neighbours; inside a block the slices are added with fixed random signs.
-The result has at most `cap` entries, keeps inner products between models (a count sketch, Charikar et al. 2002), and needs
-one multiply-add a weight. Signs depend on the axis length alone, so equal axes share them and a transposed tensor has the
-transposed sketch.
+The result has at most `cap` entries, keeps inner products between models (a count sketch, Charikar et al. 2002), and
+needs one multiply-add a weight. Signs depend on the axis length alone, so equal axes share them and a transposed tensor
+has the transposed sketch.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def _contract(sums: NDArray[np.float32], low: int, inner: Shape, blocks: Shape, 
                 part = np.add.reduceat(part, np.searchsorted(where, np.arange(count)), axis=k)
         out += part
         return
-    where, sign = (a[low : low + sums.shape[1]] for a in _rows(inner, blocks))
+    span = slice(low, low + sums.shape[1])
+    where, sign = _rows(inner, blocks)
     flat = out.reshape(len(out), -1)
-    for row, source in zip(flat, sums * sign, strict=True):
-        row += np.bincount(where, source, minlength=len(row))
+    for row, source in zip(flat, sums * sign[span], strict=True):
+        row += np.bincount(where[span], source, minlength=len(row))

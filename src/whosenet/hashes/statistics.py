@@ -1,7 +1,7 @@
 """Normal test statistics on segments of the important weights: the family the seed method draws from.
 
-Segments are cut on original indices (in canonical axis order) and keep the important weights inside; cutting the compacted
-list would let one changed weight shift every later boundary. A weight that is exactly zero is never important.
+Segments are cut on original indices (in canonical axis order) and keep the important weights inside; cutting the
+compacted list would let one changed weight shift every later boundary. A weight of exactly zero is never important.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def segment_features(tensor: Tensor, statistic: str, importance: float, segments
     whole = tensor.read().reshape(layout.squeezed).transpose(layout.order)
     total: Array | float = 0.0
     for order in orders(whole.shape):
-        total = total + _one_order(np.ascontiguousarray(whole.transpose(order)).ravel(), statistic, importance, segments)
+        total = total + _one_order(
+            np.ascontiguousarray(whole.transpose(order)).ravel(), statistic, importance, segments
+        )
     return np.asarray(total)
 
 

@@ -26,7 +26,7 @@ SKETCH = 4096
 
 @dataclass(frozen=True)
 class Pair:
-    """Tensor `a` opposite tensor `b`; `order` permutes b's canonical axes to a's (not the identity only among equals)."""
+    """Tensor `a` opposite tensor `b`; `order` permutes b's canonical axes to a's (only equal ones move)."""
 
     a: Tensor
     b: Tensor

@@ -36,9 +36,9 @@ class TensorMatch:
 class Comparison:
     """p_value: the chance of as much in-place agreement between independently initialised models.
 
-    Assumes that hidden units are exchangeable at initialisation and, beyond what permutations can resolve, that a stranger's
-    centred weights point in a random direction of m_eff dimensions. Corrected for every alignment tried; the single
-    best-matching tensor is set aside, so that one fixed basis nobody trained cannot accuse.
+    Assumes that hidden units are exchangeable at initialisation and, beyond what permutations can resolve, that a
+    stranger's centred weights point in a random direction of m_eff dimensions. Corrected for every alignment tried; the
+    single best-matching tensor is set aside, so that one fixed basis nobody trained cannot accuse.
     """
 
     verdict: Verdict
@@ -97,7 +97,9 @@ def _alignments(ours: list[Tensor], theirs: list[Tensor]) -> list[Alignment]:
     named, content = by_name(ours, theirs), by_content(ours, theirs)
     if not named.pairs or len(named.pairs) < len(content.pairs):
         return [content] if content.pairs else []
-    same = {(p.a.name, p.b.name, p.order) for p in named.pairs} == {(p.a.name, p.b.name, p.order) for p in content.pairs}
+    same = {(p.a.name, p.b.name, p.order) for p in named.pairs} == {
+        (p.a.name, p.b.name, p.order) for p in content.pairs
+    }
     return [named] if same else [named, content]
 
 
@@ -120,15 +122,14 @@ def _origins(alignment: Alignment, base: Weights | None) -> dict[str, NDArray[np
 def _test_pair(pair: Pair, origin: NDArray[np.float64] | None) -> _Tested | None:
     x, y = values(pair.a), values(pair.b).transpose(pair.order)
     traced = trace(pair, x, y)
-    if origin is not None:
-        x, y = _beyond(x, origin), _beyond(y, origin)
-        if x is None or y is None:
-            return None
-    return _Tested(pair, in_place(prepared(x), prepared(y)), traced)
+    rest = (x, y) if origin is None else (_beyond(x, origin), _beyond(y, origin))
+    if rest[0] is None or rest[1] is None:
+        return None
+    return _Tested(pair, in_place(prepared(rest[0]), prepared(rest[1])), traced)
 
 
 ROUNDING = 2.0**-7
-"""A remainder below this share of the base is a cast of the base (bfloat16 rounds by 2^-9), and shared by all its casts."""
+"""A remainder below this share of the base is a cast of the base (bfloat16 rounds by 2^-9), shared by all its casts."""
 
 
 def _beyond(x: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -154,7 +155,9 @@ def _share(pairs: list[_Tested], ours: list[Tensor], theirs: list[Tensor]) -> fl
     return min(matched / max(1, sum(t.elements for t in all_)) for matched, all_ in sides)
 
 
-def _verdict(pairs: list[_Tested], log10_p: float, whole: InPlace | None, alpha: float, share: float) -> tuple[Verdict, str]:
+def _verdict(
+    pairs: list[_Tested], log10_p: float, whole: InPlace | None, alpha: float, share: float
+) -> tuple[Verdict, str]:
     if whole is None:
         return "inconclusive", "no trained tensor of one has the shape of one of the other"
     if len(pairs) < thresholds.MIN_TENSORS:

@@ -1,9 +1,10 @@
 """The in-place test: is unit i of one model more like unit i of the other than like unit j?
 
 Training starts from independent random numbers, so which hidden unit ends up at which place is arbitrary: permuting the
-units of one model makes a pair that was as likely. The inner product of two aligned tensors is compared with its exact mean
-and variance over those permutations (Hoeffding 1951). Units that merely share a direction, as honest twins do, are alike at
-every pair of places and add to the variance, not to the evidence. Nothing is re-ordered to match: that flatters strangers.
+units of one model makes a pair that was as likely. The inner product of two aligned tensors is compared with its exact
+mean and variance over those permutations (Hoeffding 1951). Units that merely share a direction, as honest twins do, are
+alike at every pair of places and add to the variance, not to the evidence. Nothing is re-ordered to match: that
+flatters strangers.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def in_place(x: Array, y: Array) -> InPlace:
 
 
 def _variance(x: Array, y: Array, k: int) -> float:
-    """Variance of <x, y> when the slices of y along axis k are permuted: sum of squared centred similarities / (n - 1)."""
+    """Variance of <x, y> when slices of y along axis k are permuted: sum of squared centred similarities / (n - 1)."""
     a = np.moveaxis(x, k, 0).reshape(x.shape[k], -1)
     b = np.moveaxis(y, k, 0).reshape(y.shape[k], -1)
     n, width = a.shape
@@ -65,6 +66,6 @@ def _variance(x: Array, y: Array, k: int) -> float:
 
 
 def together(parts: list[InPlace]) -> InPlace:
-    """Several aligned pairs as one test: cosines weighted by m_eff, which maximises power for an equal share of copying."""
+    """Several aligned pairs as one test: cosines weighted by m_eff, best for an equal share of copying."""
     total = sum(p.m_eff for p in parts)
     return InPlace(sum(p.cosine * p.m_eff for p in parts) / total, total)

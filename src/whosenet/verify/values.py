@@ -15,7 +15,7 @@ LIMIT = 1 << 20
 
 
 def places(shape: Shape, limit: int = LIMIT) -> list[NDArray[np.int64]]:
-    """Indices along each canonical axis: all, or evenly spread ones, the longest axes thinned first (equal ones alike)."""
+    """Indices along each canonical axis: all, or evenly spread ones, longest axes thinned first (equal ones alike)."""
     keep = list(shape)
     while math.prod(keep) > limit and max(keep) > 1:
         top = max(keep)
@@ -33,7 +33,9 @@ def values(tensor: Tensor, limit: int = LIMIT) -> NDArray[np.float64]:
     elif len(stored[0]) == tensor.shape[0]:
         whole = np.concatenate([_pick(chunk, layout.squeezed[1:], stored[1:]) for chunk in tensor.chunks()])
     else:
-        whole = np.concatenate([_pick(tensor.raw(int(i), int(i) + 1), layout.squeezed[1:], stored[1:]) for i in stored[0]])
+        whole = np.concatenate(
+            [_pick(tensor.raw(int(i), int(i) + 1), layout.squeezed[1:], stored[1:]) for i in stored[0]]
+        )
     return np.nan_to_num(whole.transpose(layout.order).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -99,9 +99,10 @@ class Change:
     def _block(self, signature: str, bits: int) -> Block:
         kind = (signature, bits)
         if kind not in self._blocks:
-            self.record.db.execute("INSERT OR IGNORE INTO groups (signature, bits) VALUES (?, ?)", kind)
             block = self.record.block(signature, bits)
-            assert block is not None
+            if block is None:
+                made = self.record.db.execute("INSERT INTO groups (signature, bits) VALUES (?, ?)", kind)
+                block = Block(made.lastrowid or 0, signature, bits, 0, 0)
             self._blocks[kind] = block
         return self._blocks[kind]
 

@@ -22,7 +22,8 @@ from whosenet.library.base import Entry, Group
 
 PATIENCE = 120.0
 """Seconds to wait for another writer. The longest anybody writes is the compaction of a large group."""
-WAL_LIMIT = 64 << 20
+WAL_LIMIT, TRIM_PATIENCE = 64 << 20, 5.0
+"""Bytes the write-ahead log may grow to before a writer waits some seconds for readers to let go of it."""
 APPLICATION = 0x776E6574
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS models (
@@ -67,7 +68,7 @@ class Record:
     """One connection. Errors are SQLite's own; the caller explains them."""
 
     def __init__(self, file: Path, *, create: bool = False) -> None:
-        self.file = file
+        self.file, self.patience = file, PATIENCE
         self.writable = os.access(file.parent, os.W_OK) and (create or os.access(file, os.W_OK))
         self._frozen: tuple[int, ...] | None = None
         self.db = self._connect("rwc" if create else "rw" if self.writable else "ro")
@@ -112,11 +113,11 @@ class Record:
             yield
 
     @contextmanager
-    def change(self, patience: float = PATIENCE) -> Iterator[None]:
+    def change(self, patience: float | None = None) -> Iterator[None]:
         """All writes inside become durable together, or none does. One writer at a time over all processes."""
         if not self.writable:
             raise PermissionError(errno.EACCES, "the folder or record.sqlite is read-only")
-        self.db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        self.db.execute(f"PRAGMA busy_timeout = {int(1000 * (self.patience if patience is None else patience))}")
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 
@@ -125,11 +126,22 @@ class Record:
         self.db.execute(begin)
         try:
             yield
-            self.db.execute("COMMIT")
+            self._commit()
         except BaseException:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
+
+    def trim(self) -> None:
+        """Fold a long write-ahead log into the database; readers that never pause can keep it from shrinking."""
+        wal = self.file.with_name(self.file.name + "-wal")
+        if wal.exists() and wal.stat().st_size > WAL_LIMIT:
+            self.db.execute(f"PRAGMA busy_timeout = {int(1000 * TRIM_PATIENCE)}")
+            self._one("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.db.execute(f"PRAGMA busy_timeout = {int(1000 * self.patience)}")
+
+    def _commit(self) -> None:
+        self.db.execute("COMMIT")
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self.db.execute(sql, values).fetchone()

@@ -216,9 +216,10 @@ class ScanLibrary(Library):
         segments.append(path, block.rows, block.width, data)
 
     def _tidy(self) -> None:
-        """Compact where it pays. What came before is committed, so trouble here must not be raised."""
+        """Compact where it pays, keep the log short. What came before is committed: trouble here is no error."""
         with self._open(), contextlib.suppress(sqlite3.Error, OSError):
             for block in filter(crowded, self._record.blocks()):
                 compact(self.path, self._record, block)
+            self._record.trim()
             alive = {block.id for block in self._record.blocks()}
             self._views = {group_id: view for group_id, view in self._views.items() if group_id in alive}

@@ -15,7 +15,7 @@ DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, 
 DENIED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-NO_ROOM = "the disk is full; this batch was not added, what was acknowledged is safe: free some space and run it again"
+NO_ROOM = "the disk is full; this change was not made, what was acknowledged is safe: free some space and run it again"
 READ_ONLY = "cannot be written; give your user write access to the folder, or copy the library"
 LOCKED = "another process has been writing to it for too long; run this again when that one is done"
 BROKEN = "record.sqlite is damaged; restore it from a backup (codes rebuild from it), or add the files to a new library"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,9 @@ class Onnx(Reader):
     suffixes = (".onnx",)
 
     def sniff(self, head: bytes, name: str) -> bool:
-        return head[:1] == b"\x08" and 0 < head[1] < 64 and head[2] in SECOND_TAGS or name.endswith(".onnx")
+        """An ONNX file has no magic: it begins with ir_version (field 1), then some other field of ModelProto."""
+        starts = len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 64 and head[2] in SECOND_TAGS
+        return starts or name.endswith(".onnx")
 
     def _read(self, source: Source) -> tuple[list[Tensor], list[Source]]:
         roots = read_model(Wire(source))
@@ -131,7 +134,7 @@ def flat(files: Files, blob: Blob) -> Flat:
 def _external(files: Files, blob: Blob, kind: np.dtype[Any], count: int) -> Flat:
     location = blob.external.get("location", "")
     offset, length = (blob.external.get(key, "") for key in ("offset", "length"))
-    if not all(text.isdigit() or not text for text in (offset, length)) or len(offset + length) > 40:
+    if not re.fullmatch(r"[0-9]{0,20}", offset) or not re.fullmatch(r"[0-9]{0,20}", length):
         raise MalformedFile(files.source.name, f"tensor {blob.name[:80]!r} has no readable offset; export it again")
     numbers = Numbers(files.sibling(location), int(offset or 0), kind, count)
     if length and numbers.bytes > int(length):

@@ -13,7 +13,7 @@ from whosenet.weights.base import MAX_NAME, MAX_RANK
 from whosenet.weights.protobuf import BYTES, VARINT, Field, Wire, signed
 
 MAX_DEPTH = 24
-MAX_PIECES = 1 << 20
+MAX_PIECES = 1 << 17
 """Entries of one tensor that is stored number by number instead of in one piece."""
 MODEL_GRAPH, MODEL_FUNCTION = 7, 25
 NODE_INPUT, NODE_OUTPUT, NODE_OP, NODE_ATTRIBUTE = 1, 2, 4, 5

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from whosenet.errors import MalformedFile
 from whosenet.weights.source import Source
 
-MAX_FIELDS = 20_000_000
-"""Fields read from one file, nested ones included (half a minute in Python)."""
+MAX_FIELDS = 5_000_000
+"""Fields read from one file, nested ones included (some ten seconds in Python)."""
 PAGE = 1 << 12
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 INDEX_EVERY = 1 << 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from whosenet.errors import LibraryError, UsageError
@@ -112,6 +113,20 @@ def test_senseless_entries_are_refused(library: ScanLibrary, change: dict[str, o
     with pytest.raises(UsageError):
         library.add([make_entry(1), replace(make_entry(2), **change)])  # type: ignore[arg-type]
     assert len(library) == 0
+
+
+def test_numpy_numbers_are_numbers(library: ScanLibrary) -> None:
+    code = Code(SIGNATURE, b"12345678", np.float32(3.5))  # type: ignore[arg-type]
+    library.add([replace(make_entry(1), tensors=np.int64(4), codes=(code,))])  # type: ignore[arg-type]
+    (hit,) = library.search([code], 1)[0]
+    assert (hit.entry.tensors, hit.code.m_eff) == (4, 3.5)
+
+
+def test_a_closed_library_says_so(library: ScanLibrary) -> None:
+    library.close()
+    library.close()
+    with pytest.raises(UsageError, match="closed"):
+        library.groups()
 
 
 def test_a_path_twice_in_a_batch_is_refused(library: ScanLibrary) -> None:

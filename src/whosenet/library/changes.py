@@ -50,9 +50,7 @@ class Change:
     def _insert(self, path: bytes, entry: Entry) -> tuple[str, Outcome]:
         (model,) = self.record.db.execute("SELECT coalesce(max(id), 0) + 1 FROM models").fetchone()
         name = self._free(readable(entry.name or "/".join(Path(entry.path).parts[-2:])), model)
-        values = (model, name, path, bytes.fromhex(entry.digest), entry.bytes, entry.mtime_ns, readable(entry.format),
-                  entry.tensors, entry.parameters, readable(entry.licence), readable(entry.note),
-                  time.time())  # fmt: skip
+        values = (model, name, path, *_file(entry), *_facts(entry), time.time())
         self.record.db.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         for code in entry.codes:
             self._append(model, code)
@@ -70,13 +68,11 @@ class Change:
         for code in new:
             self._append(model, code)
         called = self._rename(name, readable(entry.name), model)
-        told = [readable(entry.format), entry.tensors, entry.parameters,
-                readable(entry.licence) or facts[3], readable(entry.note) or facts[4]]  # fmt: skip
+        told = [new or old for new, old in zip(_facts(entry), facts, strict=True)]
         changed = bool(new) or not same or told != facts or called != name
         sql = """UPDATE models SET name = ?, digest = ?, bytes = ?, mtime_ns = ?, format = ?, tensors = ?,
                  parameters = ?, licence = ?, note = ?, added_at = iif(?, ?, added_at) WHERE id = ?"""
-        file = (bytes.fromhex(entry.digest), entry.bytes, entry.mtime_ns)
-        self.record.db.execute(sql, (called, *file, *told, changed, time.time(), model))
+        self.record.db.execute(sql, (called, *_file(entry), *told, changed, time.time(), model))
         return called, "updated" if changed else "unchanged"
 
     def _held(self, model: int) -> dict[tuple[str, int], tuple[int, int, bytes, float]]:
@@ -87,7 +83,7 @@ class Change:
     def _append(self, model: int, code: Code) -> None:
         block = self._block(code.signature, code.bits)
         fresh = self.fresh.setdefault(block.id, [])
-        values = (block.id, block.rows + len(fresh), model, code.data, code.m_eff)
+        values = (block.id, block.rows + len(fresh), model, code.data, float(code.m_eff))
         self.record.db.execute("INSERT INTO codes VALUES (?, ?, ?, ?, ?)", values)
         fresh.append(code.data)
 
@@ -116,3 +112,13 @@ class Change:
         if not wanted or now in (wanted, f"{wanted}~{model}"):
             return now
         return self._free(wanted, model)
+
+
+def _file(entry: Entry) -> tuple[bytes, int, int]:
+    return bytes.fromhex(entry.digest), int(entry.bytes), int(entry.mtime_ns)
+
+
+def _facts(entry: Entry) -> tuple[str, int, int, str, str]:
+    """What is kept on an update that leaves it empty."""
+    counts = int(entry.tensors), int(entry.parameters)
+    return readable(entry.format), *counts, readable(entry.licence), readable(entry.note)

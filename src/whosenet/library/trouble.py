@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from whosenet.errors import LibraryError
+from whosenet.errors import LibraryError, UsageError
 
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
@@ -26,6 +26,8 @@ def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's and the system's errors into LibraryError."""
     try:
         yield
+    except sqlite3.ProgrammingError as error:
+        raise UsageError(f"{path}: cannot be asked that: {_flat(error)}") from error
     except sqlite3.Error as error:
         raise LibraryError(f"{path}: {_sqlite(error)} [{_flat(error)}]") from error
     except OSError as error:

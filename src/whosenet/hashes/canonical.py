@@ -51,14 +51,13 @@ def orders(shape: Shape) -> list[tuple[int, ...]]:
 
 
 def symmetric(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over all axis orders that keep the shape."""
+    """The mean over all axis orders that keep the shape, bit for bit the same however those axes were stored."""
     alike = orders(features.shape)
     if len(alike) == 1:
         return features
-    total = np.zeros_like(features)
-    for order in alike:
-        total += features.transpose(order)
-    return total / math.sqrt(len(alike))
+    # Added from small to large: rounding would else part what is equal, and ranks would then differ by storage order.
+    stack = np.sort([features.transpose(order) for order in alike], axis=0)
+    return np.asarray(stack.sum(axis=0) / math.sqrt(len(alike)))
 
 
 def why_left_out(tensor: Tensor) -> str | None:

@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from whosenet.errors import MalformedFile
-from whosenet.weights.base import MAX_NAME, MAX_RANK, MAX_TENSORS
+from whosenet.weights.base import MAX_NAME, MAX_RANK
 from whosenet.weights.unpickle import Global, Opaque, key
 
 DTYPES: dict[str, Any] = {
@@ -32,7 +32,7 @@ STORAGES = {
     "QInt32": "qint32", "QUInt4x2": "quint4x2", "QUInt2x4": "quint2x4",
 }  # fmt: skip
 LIMIT = 1 << 50
-MAX_NODES = 2_000_000
+MAX_NODES = 500_000
 MAX_DEPTH = 200
 MAX_NAMES = 1 << 27
 """Objects visited, nesting and characters of names, since shared objects let a small pickle describe a huge tree."""
@@ -166,7 +166,7 @@ def named_tensors(root: Any, file: str) -> Iterator[tuple[str, TensorRef]]:
             path.append(id(node))
             children = [(k, v) for k, v in _children(node) if isinstance(v, (TensorRef, Opaque, dict, list, tuple))]
             if len(stack) + len(children) > MAX_NODES:
-                raise MalformedFile(file, f"holds over {MAX_TENSORS} objects; refused")
+                raise MalformedFile(file, f"holds over {MAX_NODES} objects; refused")
             stack.extend((_join(name, k), v, depth + 1) for k, v in reversed(children))
 
 

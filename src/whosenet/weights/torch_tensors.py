@@ -18,8 +18,9 @@ from whosenet.weights.torch_objects import DTYPES, StorageRef, TensorRef
 MAX_CHANNELS = 1 << 24
 MAX_REUSE = 64
 FREE_BYTES = 1 << 26
-"""All tensors together may describe 64 times the bytes of the file (plus 64 MB): shared storages are honest, a file of
-1 MB that describes 10 TB is not."""
+LEAST = 1 << 10
+"""All tensors together may describe 64 times the bytes of the file (plus 64 MB), each counted as 1 KB at least: shared
+storages are honest, a file of 1 MB that describes 10 TB or a million names is not."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def tensors(found: Iterable[tuple[str, TensorRef]], records: Records, file: str,
             skipped[ref.dtype] = skipped.get(ref.dtype, 0) + 1
             continue
         made.append(_Strided(ref, records, file, big).tensor(name))
-        budget -= made[-1].elements * np.dtype(DTYPES[ref.dtype]).itemsize
+        budget -= max(LEAST, made[-1].elements * np.dtype(DTYPES[ref.dtype]).itemsize)
         if budget < 0 or len(made) > MAX_TENSORS:
             raise MalformedFile(file, "describes far more weights than it has bytes; refused")
     if skipped:

@@ -181,6 +181,55 @@ def test_gates_in_the_order_of_torch(tmp_path: Path, op: str, order: str) -> Non
     assert set(found) == {"w", "w.reverse", "b", "b.recurrent", "b.reverse", "b.reverse.recurrent"}
 
 
+def _recovered(path: Path, name: str, width: int) -> np.ndarray:
+    """What onnxruntime multiplies by: the model's answer to the unit vectors."""
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {name: np.eye(width, dtype=np.float32)})[0])
+
+
+@pytest.mark.parametrize(("bits", "stored_zeros"), [(4, False), (4, True), (8, False), (8, True)])
+def test_weights_packed_into_few_bits(tmp_path: Path, bits: int, stored_zeros: bool) -> None:
+    rows, columns, block = 6, 72, 32
+    blocks = 3
+    q = RNG.integers(0, 256, size=(rows, blocks, block * bits // 8)).astype(np.uint8)
+    scale = RNG.uniform(0.01, 0.1, size=rows * blocks).astype(np.float32)
+    zeros = RNG.integers(0, 256, size=rows * -(-blocks * bits // 8)).astype(np.uint8)
+    inputs = ["x", "q", "s", "z"] if stored_zeros else ["x", "q", "s"]
+    options = {"K": columns, "N": rows, "bits": bits, "block_size": block, "domain": "com.microsoft"}
+    node = helper.make_node("MatMulNBits", inputs, ["y"], **options)
+    x, y = (helper.make_tensor_value_info(n, 1, [72, d]) for n, d in (("x", columns), ("y", rows)))
+    constants = [initializer("q", q), initializer("s", scale), initializer("z", zeros)]
+    graph = helper.make_graph([node], "g", [x], [y], constants if stored_zeros else constants[:2])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+    found = read(path)
+    assert found["q"].shape == (rows, columns) and [t.name for t in found.values() if t.trained] == ["q"]
+    np.testing.assert_allclose(_recovered(path, "x", columns), found["q"].read().T, atol=1e-4)
+
+
+def test_weights_quantised_by_onnxruntime(tmp_path: Path) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    weight, rnn = RNG.normal(size=(16, 12)).astype(np.float32), RNG.normal(size=(1, 20, 12)).astype(np.float32)
+    recurrent = RNG.normal(size=(1, 20, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("LSTM", ["h", "W", "R"], ["y"], hidden_size=5),
+    ]
+    x, y = helper.make_tensor_value_info("x", 1, [1, 1, 16]), helper.make_tensor_value_info("y", 1, [1, 1, 1, 5])
+    constants = [initializer("w", weight), initializer("W", rnn), initializer("R", recurrent)]
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "a.onnx")
+    for per_channel in (False, True):
+        quantization.quantize_dynamic(tmp_path / "a.onnx", tmp_path / "b.onnx", per_channel=per_channel)
+        plain, found = read(tmp_path / "a.onnx"), read(tmp_path / "b.onnx")
+        assert {t.dtype for t in found.values() if t.trained} == {"int8"}
+        for name, expected in [("w", weight), ("W", plain["W"].read().T), ("R", plain["R"].read().T)]:
+            same = next(t for key, t in found.items() if t.trained and key.startswith(name))
+            assert np.abs(same.read() - expected).max() < np.abs(expected).max() / 127
+
+
 real = pytest.mark.skipif(not SHARED.exists(), reason="needs the real weight files")
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from whosenet.errors import MalformedFile
 from whosenet.weights.base import Reader, Tensor, check_shape
 from whosenet.weights.onnx_graph import Blob, Graph, read_model
-from whosenet.weights.onnx_roles import Roles, find_roles, split_gates
+from whosenet.weights.onnx_nbits import packed_tensor
+from whosenet.weights.onnx_roles import Packed, Roles, find_roles, split_gates
 from whosenet.weights.protobuf import BYTES, PackedVarints, Wire
 from whosenet.weights.quantised import NIBBLES, Affine, Flat, Numbers, Parameter, as_tensor
 from whosenet.weights.source import Source
@@ -88,8 +89,25 @@ def _tensors(files: Files, roots: list[Graph], roles: Roles) -> Iterator[Tensor]
 def _tensor(files: Files, blob: Blob, roles: Roles) -> Tensor:
     dims = check_shape(files.source.name, blob.name, blob.dims)
     label = DTYPES[blob.kind][0]
+    role = roles.packed.get(id(blob))
+    if role is not None and label == "uint8":
+        packed = _packed(files, blob, role)
+        if packed is not None:
+            return packed
     trained = False if id(blob) in roles.parameters else None
     return as_tensor(blob.name, dims, label, flat(files, blob), _affine(files, blob, roles), trained)
+
+
+def _packed(files: Files, blob: Blob, role: Packed) -> Tensor | None:
+    """The weight of a MatMulNBits, or None where its parts do not fit together."""
+    packing, scale, zero = role.packing, role.scale, role.zero
+    sizes = [math.prod(check_shape(files.source.name, part.name, part.dims)) for part in (blob, scale)]
+    if not packing.fits(*sizes) or scale.kind not in DTYPES:
+        return None
+    zeros = None
+    if zero is not None and zero.kind == 2 and math.prod(zero.dims) == packing.rows * packing.zeros:
+        zeros = flat(files, zero)
+    return packed_tensor(blob.name, packing, flat(files, blob), flat(files, scale), zeros)
 
 
 def _affine(files: Files, blob: Blob, roles: Roles) -> Affine | None:

@@ -70,7 +70,8 @@ class Affine:
         out: NDArray[np.float32] = rows.astype(np.float32)
         if self.zero is not None:
             out -= self._spread(self.zero(), rows, start)
-        out *= self._spread(self.scale(), rows, start)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out *= self._spread(self.scale(), rows, start)
         return out
 
     def _spread(self, part: NDArray[Any], rows: NDArray[Any], start: int) -> NDArray[np.float32]:

@@ -144,7 +144,8 @@ def test_nothing_a_pickle_names_is_imported(tmp_path: Path) -> None:
         b"\x96" + b"\xff" * 4 + b"\0" * 4,  # BYTEARRAY8 of 4 GB
         b"T\xff\xff\xff\x7f",  # BINSTRING of 2 GB
         b"L" + b"9" * 100_000 + b"L\n",
-        b"R", b"(((", b"t", b"u", b"s", b"2", b"0", b"1", b"b", b"h\x07", b"\x86", b"Q", b"\x93", b"o", b"a", b"}a", b"Ns",
+        b"R", b"(((", b"t", b"u", b"s", b"2", b"0", b"1", b"b", b"h\x07", b"\x86", b"Q", b"\x93", b"o",
+        b"a", b"}a", b"Ns",
         b"\x82\x01", b"\x97", b"\x98",  # copyreg extensions, out-of-band buffers
         b"r\xff\xff\xff\xff", b"Nr\xff\xff\xff\xff", b"\xff", b"cno newline", b"}(Nu", b"PNone\n", b"](KaKbe}b",
     ],
@@ -200,7 +201,8 @@ def test_deep_nesting(tmp_path: Path, nest: bytes, as_key: bool) -> None:
     ("shape", "stride", "offset", "numel"),
     [
         ((2, 3), (3, 1), 0, 6),  # the storage record is shorter than claimed
-        ((5,), (1,), 0, 4), ((2, 2), (3, 1), 0, 4), ((2, 2), (2, 1), 1, 4), ((1,), (1,), 4, 4), ((1,), (1,), 1 << 62, 4),
+        ((5,), (1,), 0, 4), ((2, 2), (3, 1), 0, 4), ((2, 2), (2, 1), 1, 4), ((1,), (1,), 4, 4),
+        ((1,), (1,), 1 << 62, 4),
         ((1 << 40, 1 << 40), (0, 0), 0, 4), ((1 << 30, 1 << 9), (0, 0), 0, 4), ((1 << 62,) * 5, (1,) * 5, 0, 4),
         ((2, 2), (-2, 1), 2, 4), ((-1, 2), (2, 1), 0, 4), ((2, 2), (2,), 0, 4), ((2,), (1,), -1, 4),
         ((2,) * 70, (0,) * 70, 0, 4), ((1 << 40,), (0,), 0, 4), ((2, 2), (1 << 61, 1), 0, 4), ((2,), (1,), 0, 1 << 62),

@@ -5,7 +5,6 @@ Only what is asked for is fetched, in blocks; the cache holds at most CACHED of 
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -40,7 +39,10 @@ def open_remote(text: str, *, timeout: float = TIMEOUT) -> Source:
 
 def bare(url: str) -> str:
     """The address without what may be secret in it: user, password, query (signatures) and fragment."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UnreadableInput(url, f"is no address ({error}); check it") from error
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -93,6 +95,8 @@ class _Remote(Source, ABC):
         said = " ".join(str(error).replace(self.url, self.name).split())[:200] or type(error).__name__
         if isinstance(error, TimeoutError):
             said = "it does not answer in time"
+        elif type(error).__name__ in ("IncompleteReadError", "ClientPayloadError"):
+            said = "the connection ended early"
         return UnreadableInput(self.name, f"cannot be fetched ({said}); check the address, or download the file")
 
     def close(self) -> None:
@@ -110,7 +114,7 @@ class _Http(_Remote):
         self._timeout = timeout
         limits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
         self._fs: Any = fsspec.filesystem("http", client_kwargs={"timeout": limits}, skip_instance_cache=True)
-        self.size = BLOCK
+        self.size, self._known = BLOCK, False
         first = self._ask(0, BLOCK)
         if not first:
             raise MalformedFile(self.name, "is empty; check the address")
@@ -131,25 +135,26 @@ class _Http(_Remote):
         async with session.get(self._fs.encode_url(self.url), headers=headers) as answer:
             if answer.status >= 400:
                 raise OSError(f"HTTP {answer.status} {answer.reason}")
-            wanted = self._length(answer, start, stop)
-            try:
-                return bytes(await answer.content.readexactly(wanted))
-            except asyncio.IncompleteReadError as error:
-                raise OSError(f"the connection ended after {len(error.partial)} of {wanted} bytes") from error
+            return bytes(await answer.content.readexactly(self._length(answer, start, stop)))
 
     def _length(self, answer: Any, start: int, stop: int) -> int:
         """How many bytes to read of an answer, and the size of the file where the answer says it."""
         if answer.status == 206:
             unit, _, total = answer.headers.get("Content-Range", "").partition("/")
             if unit.strip().startswith(f"bytes {start}-") and total.isdecimal() and len(total) < 20:
-                self.size = int(total)
+                self._sized(int(total))
                 return min(stop, self.size) - start
         length = answer.headers.get("Content-Length", "")
         if answer.status == 200 and start == 0 and length.isdecimal() and int(length) <= BLOCK:
-            self.size = int(length)
+            self._sized(int(length))
             return self.size
         why = "comes from a server that does not serve parts of files (Range); download it and give its path"
         raise UnreadableInput(self.name, why)
+
+    def _sized(self, size: int) -> None:
+        if self._known and size != self.size:
+            raise UnreadableInput(self.name, "changed while it was read; run it again")
+        self.size, self._known = size, True
 
     def sibling(self, relative: str) -> Source:
         parts = urlsplit(self.url)

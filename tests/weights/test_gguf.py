@@ -94,3 +94,16 @@ def test_a_type_the_package_does_not_know_says_so(tmp_path: Path) -> None:
     path.write_bytes(body)
     with pytest.raises(UnreadableInput, match="unknown type 99"):
         open_weights(path)
+
+
+def test_the_first_file_of_a_split_model_stands_for_all(tmp_path: Path) -> None:
+    arrays = [RNG.normal(size=(3, 4)).astype(np.float32) for _ in range(3)]
+    for part, array in enumerate(arrays, 1):
+        write(tmp_path / f"m-{part:05d}-of-00003.gguf", (f"w{part}", array, None))
+    with open_weights(tmp_path / "m-00001-of-00003.gguf") as weights:
+        assert [t.name for t in weights.tensors] == ["w1", "w2", "w3"]
+        np.testing.assert_array_equal(weights.tensors[2].raw(), arrays[2])
+        assert weights.size == sum(file.stat().st_size for file in tmp_path.iterdir())
+    (tmp_path / "m-00002-of-00003.gguf").unlink()
+    with pytest.raises(UnreadableInput, match="00002-of-00003"):
+        open_weights(tmp_path / "m-00001-of-00003.gguf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ MAX_ITEMS = 5_000_000
 """Metadata values and array elements that are strings (a vocabulary and its merges are under a million)."""
 MAX_STRING = 1 << 26
 MAX_NESTING = 4
+MAX_PARTS = 1_000
+FIRST_PART = re.compile(r"([^/\\]+)-00001-of-(\d{5})\.gguf$")
 MAX_DIMS = 8
 PAGE = 1 << 16
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -42,7 +45,8 @@ BLOCKS: dict[int, tuple[str, int, int]] = {
 class Gguf(Reader):
     """Source: ggml/docs/gguf.md (versions 1 to 3) and ggml-common.h. Shapes are in NumPy's order: GGUF's, reversed.
 
-    One file of a split model is read as what it holds. Big-endian files are read unless they are quantised.
+    The first file of a split model (name-00001-of-00003.gguf, gguf-split's names) stands for all of them, any other
+    for itself. Big-endian files are read unless they are quantised.
     """
 
     name = "gguf"
@@ -53,11 +57,27 @@ class Gguf(Reader):
         return head[:4] == b"GGUF" or name.endswith(".gguf")
 
     def _read(self, source: Source) -> tuple[list[Tensor], list[Source]]:
-        header = Header(source)
-        entries = header.read()
-        for kind in {entry.kind for entry in entries if entry.kind in BLOCKS}:
-            _check_supported(source.name, kind)
-        return [_tensor(source, header, entry) for entry in entries], []
+        more = [source.sibling(name) for name in _further_parts(source)]
+        return [tensor for part in (source, *more) for tensor in _tensors(part)], more
+
+
+def _further_parts(source: Source) -> list[str]:
+    """Names of the files that follow the first one of a split model."""
+    match = FIRST_PART.search(source.name)
+    if match is None:
+        return []
+    stem, count = match[1], int(match[2])
+    if count > MAX_PARTS:
+        raise MalformedFile(source.name, f"claims to be split in {count} files; refused")
+    return [f"{stem}-{part:05d}-of-{count:05d}.gguf" for part in range(2, count + 1)]
+
+
+def _tensors(source: Source) -> list[Tensor]:
+    header = Header(source)
+    entries = header.read()
+    for kind in {entry.kind for entry in entries if entry.kind in BLOCKS}:
+        _check_supported(source.name, kind)
+    return [_tensor(source, header, entry) for entry in entries]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Change:
 
     record: Record
     fresh: dict[int, list[bytes]] = field(default_factory=dict)
+    _last: int = 0
     _blocks: dict[tuple[str, int], Block] = field(default_factory=dict)
 
     def put(self, entry: Entry) -> tuple[str, Outcome]:
@@ -48,7 +49,9 @@ class Change:
         return done
 
     def _insert(self, path: bytes, entry: Entry) -> tuple[str, Outcome]:
-        (model,) = self.record.db.execute("SELECT coalesce(max(id), 0) + 1 FROM models").fetchone()
+        if not self._last:
+            (self._last,) = self.record.db.execute("SELECT coalesce(max(id), 0) FROM models").fetchone()
+        self._last = model = self._last + 1
         name = self._free(readable(entry.name or "/".join(Path(entry.path).parts[-2:])), model)
         values = (model, name, path, *_file(entry), *_facts(entry), time.time())
         self.record.db.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

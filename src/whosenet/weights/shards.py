@@ -14,7 +14,7 @@ from whosenet.weights.base import Tensor
 from whosenet.weights.source import Source
 
 MAX_JSON = 1 << 26
-MAX_PARTS = 8_000_000
+MAX_PARTS = 4_000_000
 MAX_SHARDS = 1_000
 """Bytes of JSON, separators and brackets in it (each makes at most one small object), files of one checkpoint."""
 

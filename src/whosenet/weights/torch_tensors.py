@@ -18,8 +18,8 @@ from whosenet.weights.torch_objects import DTYPES, StorageRef, TensorRef
 MAX_CHANNELS = 1 << 24
 MAX_REUSE = 64
 FREE_BYTES = 1 << 26
-LEAST = 1 << 10
-"""All tensors together may describe 64 times the bytes of the file (plus 64 MB), each counted as 1 KB at least: shared
+LEAST = 1 << 12
+"""All tensors together may describe 64 times the bytes of the file (plus 64 MB), each counted as 4 KB at least: shared
 storages are honest, a file of 1 MB that describes 10 TB or a million names is not."""
 
 

@@ -122,8 +122,8 @@ def measure(base: Path, rows: int) -> dict[str, Any]:
 def tables(results: list[dict[str, Any]]) -> str:
     keys = ["batch", "ours_wall_ms", "bare_wall_ms", "ratio_wall", "ours_cpu_ms", "bare_cpu_ms", "ratio_cpu"]
     rows = [[f"{r['rows']:,}", *(s[key] for key in keys)] for r in results for s in r["search"]]
-    head = ["codes", "queries a call", "find, ms a query", "bare knn_hamming, ms", "ratio", "find, CPU ms", "bare, CPU ms",
-            "CPU ratio"]  # fmt: skip
+    head = ["codes", "queries a call", "find, ms a query", "bare knn_hamming, ms", "ratio", "find, CPU ms",
+            "bare, CPU ms", "CPU ratio"]  # fmt: skip
     speed = record.table(head, rows)
     mb = 1e6
     rows = [[f"{r['rows']:,}", r["fill_s"], 1000 * r["fresh"]["open_s"], 1000 * r["fresh"]["first_answer_s"],

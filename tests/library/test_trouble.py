@@ -116,6 +116,14 @@ def test_code_files_rebuild_from_the_record(library: ScanLibrary, damage: str) -
     check_all_there(library.path, 101 if damage in ("missing", "short") else 100)
 
 
+@pytest.mark.parametrize("damage", ["DELETE FROM codes WHERE row = 3", "UPDATE codes SET data = x'00' WHERE row = 3"])
+def test_a_record_that_lost_codes_is_damaged(library: ScanLibrary, damage: str) -> None:
+    library.add([make_entry(i) for i in range(10)])
+    library._record.db.execute(damage)
+    with pytest.raises(LibraryError, match="record.sqlite is damaged"):
+        library.search([make_entry(0).codes[0]], 10)
+
+
 def test_leavings_of_a_killed_writer_do_no_harm(library: ScanLibrary) -> None:
     library.add([make_entry(i) for i in range(5)])
     with code_file(library.path).open("ab") as file:

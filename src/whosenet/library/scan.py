@@ -147,7 +147,7 @@ class ScanLibrary(Library):
     def _no_such_codes(self, signature: str, bits: int) -> LibraryError:
         held = ", ".join(f"{g.signature} ({g.bits} bits, {g.models} models)" for g in self._record.groups()[:4])
         why = (
-            f"holds no codes of {signature} ({bits} bits), but of {held}; ask with one of these, or add the files again"
+            f"holds no codes of {signature} ({bits} bits), but of {held}; ask with one of these or add the files again"
         )
         return LibraryError(f"{self.path}: {why}")
 
@@ -168,7 +168,7 @@ class ScanLibrary(Library):
             for query, far, near in zip(pending, distances.tolist(), rows.tolist(), strict=True):
                 pairs = zip(far, near, strict=True)
                 out[query] = [Hit(*found[row], d) for d, row in pairs if row in found][:want]
-            pending = [query for query in pending if len(out[query]) < want]
+            pending = [query for query in pending if len(out[query]) < want and ask < block.rows]
             ask = min(block.rows, 2 * ask)
         return out
 
@@ -190,6 +190,8 @@ class ScanLibrary(Library):
                 view = View(codes, True)
             else:
                 view = View(segments.gathered(self._record.data(block), block.rows, block.width), False)
+            alive = {other.id for other in self._record.blocks()}  # maps of compacted files would hold their space
+            self._views = {group_id: old for group_id, old in self._views.items() if group_id in alive}
             self._views[block.id] = view
         return view.rows[: block.rows]
 
@@ -221,5 +223,3 @@ class ScanLibrary(Library):
             for block in filter(crowded, self._record.blocks()):
                 compact(self.path, self._record, block)
             self._record.trim()
-            alive = {block.id for block in self._record.blocks()}
-            self._views = {group_id: view for group_id, view in self._views.items() if group_id in alive}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sqlite3
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -60,10 +61,14 @@ def mapped(path: Path, rows: int, width: int) -> NDArray[np.uint8] | None:
 
 
 def gathered(rows: Iterable[bytes], count: int, width: int) -> NDArray[np.uint8]:
-    """The same from the record, in memory: uint8 [count, width]."""
+    """The same from the record, in memory: uint8 [count, width]. DatabaseError if the record lacks some."""
     out = np.empty((count, width), np.uint8)
     rest, at = iter(rows), 0
     while block := list(islice(rest, CHUNK_ROWS)):
+        if any(len(code) != width for code in block) or at + len(block) > count:
+            raise sqlite3.DatabaseError("a code has the wrong length")
         out[at : at + len(block)] = np.frombuffer(b"".join(block), np.uint8).reshape(-1, width)
         at += len(block)
+    if at != count:
+        raise sqlite3.DatabaseError(f"{count - at} codes are missing")
     return out

@@ -83,3 +83,11 @@ def test_wrong_compression(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("a.npy", _npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"))
     assert "oddly compressed" in refused(tmp_path / "m.npz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for shape in ("2, 3", "4, 4"):
+            archive.writestr("a.npy", _npy(f"{{'descr': '<f4', 'fortran_order': True, 'shape': ({shape}), }}"))
+    assert not refused(tmp_path / "m.npz")

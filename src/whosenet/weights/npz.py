@@ -19,8 +19,8 @@ from whosenet.weights.source import Source
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000
-MAX_TURNED = 1 << 29
-"""Bytes of a deflated array in Fortran order, which has to be inflated whole to be cut by rows (512 MB)."""
+MAX_TURNED = 1 << 27
+"""Bytes of a deflated array in Fortran order, which has to be inflated whole to be cut by rows (128 MB)."""
 HEADER = {
     "descr": re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=]?[a-zA-Z]\d*)['"]"""),
     "fortran_order": re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)"""),
@@ -30,6 +30,8 @@ HEADER = {
 
 Read = Callable[[int, int], memoryview]
 """(start, length) -> those bytes of one .npy file."""
+Slot = dict[int, NDArray[Any]]
+"""The one array in Fortran order that was read last, so that its row blocks do not inflate it again and again."""
 
 
 class Npz(Reader):
@@ -52,14 +54,15 @@ class Npz(Reader):
             tensors = [array(source.name, "array", source.size, source.view, stored=True)]
         else:
             members = [m for m in Archive(source).members if m.name.endswith(".npy")]
-            tensors = [array(source.name, m.name[:-4], m.size, m.read, stored=m.stored) for m in members]
+            slot: Slot = {}
+            tensors = [array(source.name, m.name[:-4], m.size, m.read, stored=m.stored, slot=slot) for m in members]
         found = [tensor for tensor in tensors if tensor is not None]
         if tensors and not found:
             raise MalformedFile(source.name, "holds only pickled objects or records; save plain arrays (np.savez)")
         return found, []
 
 
-def array(file: str, name: str, size: int, read: Read, *, stored: bool) -> Tensor | None:
+def array(file: str, name: str, size: int, read: Read, *, stored: bool, slot: Slot | None = None) -> Tensor | None:
     """The .npy file that `read` gives, or None for objects, text, records. Fortran order keeps its logical shape."""
     fields, at = _header(file, name, size, read)
     kind = _dtype(fields["descr"])
@@ -77,7 +80,7 @@ def array(file: str, name: str, size: int, read: Read, *, stored: bool) -> Tenso
             raise MalformedFile(
                 file, f"array {name[:80]!r} is large, deflated and in Fortran order; save it with np.savez"
             )
-        load = _turned_rows(read, at, dims, kind)
+        load = _turned_rows(lambda: read(at, math.prod(dims) * kind.itemsize), dims, kind, {} if slot is None else slot)
     return Tensor(name[:MAX_NAME], dims, label, load, kind.kind not in "iub")
 
 
@@ -117,11 +120,16 @@ def _rows(read: Read, at: int, dims: tuple[int, ...], kind: np.dtype[Any]) -> Ca
     return lambda a, b: _view(read(at + a * row, (b - a) * row), kind).reshape(b - a, *dims[1:])
 
 
-def _turned_rows(read: Read, at: int, dims: tuple[int, ...], kind: np.dtype[Any]) -> Callable[[int, int], NDArray[Any]]:
+def _turned_rows(read: Callable[[], memoryview], dims: tuple[int, ...], kind: np.dtype[Any],
+                 slot: Slot) -> Callable[[int, int], NDArray[Any]]:  # fmt: skip
     """Rows of an array stored column by column: a strided view where the source is mapped."""
 
     def load(start: int, stop: int) -> NDArray[Any]:
-        whole = _view(read(at, math.prod(dims) * kind.itemsize), kind)
+        whole = slot.get(id(read))
+        if whole is None:
+            whole = _view(read(), kind)
+            slot.clear()
+            slot[id(read)] = whole
         return np.ascontiguousarray(whole.reshape(dims[::-1]).T[start:stop])
 
     return load

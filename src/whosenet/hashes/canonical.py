@@ -22,6 +22,8 @@ from whosenet.weights.base import Tensor
 Shape = tuple[int, ...]
 MIN_PERIOD = 32
 """Shortest vector in which a sinusoid can be told from a trained one."""
+CENTRED_FROM = 8
+"""Axes at least this long are centred and balanced; shorter ones are taps or classes, where that would cost too much."""
 PROBE = 32
 BLOCK = 512
 
@@ -42,6 +44,11 @@ def canonical(shape: Iterable[int]) -> Canonical:
     """Axes of size one dropped, the others from large to small; equal ones keep their stored order."""
     squeezed = tuple(d for d in shape if d != 1)
     return Canonical(squeezed, tuple(sorted(range(len(squeezed)), key=lambda a: -squeezed[a])))
+
+
+def long_axes(shape: Shape) -> list[int]:
+    """The (at most two) unit axes: the longest, and the second if it is long enough not to be a tap axis."""
+    return [0] + [k for k in (1,) if shape[k] >= CENTRED_FROM]
 
 
 def orders(shape: Shape) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from whosenet.hashes.base import Features
-from whosenet.hashes.canonical import Shape, orders
+from whosenet.hashes.canonical import Shape, long_axes, orders
 
 ENCODINGS = ("projection", "median", "neighbour")
 
@@ -69,13 +69,19 @@ def effective(features: Features) -> float:
 
 
 def effective_part(values: NDArray[np.float64]) -> float:
-    """Independent features in one array: the product over axes of the participation ratio of the axis covariance.
+    """Independent features in one array, centred along its unit axes.
 
-    Assumes a separable covariance (as of correlated filters, or of one direction common to all units); each ratio is
-    corrected for the bias of a sample covariance. Axes averaged over their order count once.
+    Hidden units are exchangeable: which one stands where is chance, so whatever correlation a net has along such an axis
+    points elsewhere in a stranger, and the axis counts in full. One of the two unit axes may be none (pixels of a first
+    layer, classes of a head), and taps never are: there strangers may share structure, and the axis counts by the
+    participation ratio of its covariance (assumed separable). Axes averaged over their order count once.
     """
+    units = long_axes(values.shape)
     ratios = [_participation(values, k) for k in range(values.ndim)]
-    return max(1.0, min(math.prod(ratios), values.size) / len(orders(values.shape)))
+    taps = math.prod(r for k, r in enumerate(ratios) if k not in units)
+    full = [values.shape[k] - 1 for k in units]
+    count = full[0] if len(units) == 1 else min(full[0] * ratios[1], full[1] * ratios[0])
+    return max(1.0, taps * count / len(orders(values.shape)))
 
 
 def _participation(values: NDArray[np.float64], k: int) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whosenet.errors import UsageError
 from whosenet.hashes.base import Features, Hash
-from whosenet.hashes.canonical import Shape, canonical, symmetric
+from whosenet.hashes.canonical import Shape, canonical, long_axes, symmetric
 from whosenet.hashes.encode import ENCODINGS, effective, encode, normal_scores
 from whosenet.hashes.sketch import axis, grid, sketch
 from whosenet.hashes.statistics import STATISTICS, segment_features
@@ -78,11 +78,6 @@ class NTS(Hash):
 
     def effective(self, features: Features) -> float:
         return effective(features)
-
-
-def long_axes(shape: Shape) -> list[int]:
-    """The (at most two) unit axes: the longest, and the second if it is long enough not to be a tap axis."""
-    return [0] + [k for k in (1,) if shape[k] >= CENTRED_FROM]
 
 
 def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:

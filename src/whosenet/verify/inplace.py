@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whosenet.hashes.chance import log10_p_cosine
-from whosenet.hashes.nts import balanced, long_axes
+from whosenet.hashes.canonical import long_axes
+from whosenet.hashes.nts import balanced
 
 Array = NDArray[np.float64]
 

@@ -13,29 +13,36 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 ANGLES = 4001
 LOG10 = math.log(10)
+STEPS = 100
+"""m_eff is rounded down to one of so many values a factor e: at most 1 % lower, never higher, and few distinct ones."""
 
 
 def log10_p(distance: int, bits: int, m_eff: float) -> float:
     """log10 of the chance that two unrelated models are at most `distance` of `bits` apart; m_eff >= 2."""
     if not 0 <= distance <= bits:
         raise ValueError(f"distance {distance} is not within 0..{bits}")
-    return float(_table(bits, round(max(m_eff, 2.0), 1))[distance])
+    return _log10_p(distance, bits, math.floor(STEPS * math.log(max(m_eff, 2.0))))
 
 
-@lru_cache(maxsize=4096)
-def _table(bits: int, m_eff: float) -> NDArray[np.float64]:
-    """log10_p for every distance 0..bits."""
+@lru_cache(maxsize=1 << 16)
+def _log10_p(distance: int, bits: int, step: int) -> float:
+    angle, weight = _angles(step)
+    tail = float(np.dot(weight, special.bdtr(distance, bits, angle / math.pi)))
+    return min(math.log10(max(tail, 1e-300)), 0.0)
+
+
+@lru_cache(maxsize=512)
+def _angles(step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Angles between random directions in exp(step / STEPS) dimensions and their probabilities (density sin^(m-2))."""
+    m_eff = max(math.exp(step / STEPS), 2.0)
     angle = (np.arange(ANGLES) + 0.5) * (math.pi / ANGLES)
     log_weight = (m_eff - 2) * np.log(np.sin(angle))
-    log_weight -= special.logsumexp(log_weight)
-    d = np.arange(bits + 1)[:, None]
-    with np.errstate(divide="ignore"):
-        log_tail = stats.binom.logcdf(d, bits, angle[None, :] / math.pi)
-    return np.minimum(special.logsumexp(log_tail + log_weight[None, :], axis=1) / LOG10, 0.0)
+    weight = np.exp(log_weight - special.logsumexp(log_weight))
+    return angle[weight > 0], weight[weight > 0]
 
 
 def log10_p_cosine(cosine: float, m_eff: float) -> float:
@@ -60,17 +67,15 @@ def expected_distance(cosine: float, bits: int) -> float:
     return bits * math.acos(max(-1.0, min(1.0, cosine))) / math.pi
 
 
+def threshold(bits: int, m_eff: float, log10_alpha: float) -> int:
+    """The largest distance with log10_p <= log10_alpha, -1 if there is none."""
+    low, high = -1, bits
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if log10_p(middle, bits, m_eff) <= log10_alpha else (low, middle - 1)
+    return low
+
+
 def power(cosine: float, bits: int, m_eff: float, log10_alpha: float) -> float:
     """Chance that a copy with this cosine to its original gets log10_p <= log10_alpha."""
-    below = np.flatnonzero(_table(bits, round(max(m_eff, 2.0), 1)) <= log10_alpha)
-    if not len(below):
-        return 0.0
-    return float(stats.binom.cdf(below[-1], bits, expected_distance(cosine, bits) / bits))
-
-
-def smallest_m_eff(bits: int, log10_alpha: float) -> float:
-    """The m_eff under which even distance 0 is weaker evidence than alpha."""
-    if log10_p(0, bits, 1e7) > log10_alpha:
-        return math.inf
-    root = optimize.brentq(lambda m: log10_p(0, bits, m) - log10_alpha, 2.0, 1e5, xtol=0.05)
-    return float(root)
+    return float(stats.binom.cdf(threshold(bits, m_eff, log10_alpha), bits, expected_distance(cosine, bits) / bits))

@@ -35,6 +35,7 @@ class NTS(Hash):
     defaults: ClassVar[dict[str, Any]] = {
         "statistic": "mean",
         "importance": 1.0,
+        "unit": "weight",
         "segments": 4096,
         "encoding": "projection",
         "bits": 256,

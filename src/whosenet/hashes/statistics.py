@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from whosenet.hashes.canonical import canonical, orders
 from whosenet.weights.base import Tensor
@@ -21,7 +22,7 @@ MIN_SEGMENT = 32
 """Fewest weights in a segment of a nonlinear statistic."""
 
 
-def segment_features(tensor: Tensor, statistic: str, importance: float, segments: int) -> Array:
+def segment_features(tensor: Tensor, statistic: str, importance: float, unit: str, segments: int) -> Array:
     """The statistic of every segment, float64 [segments]; summed over the axis orders storage may have used.
 
     Reads the whole tensor as float32: only the linear default streams.
@@ -36,22 +37,29 @@ def segment_features(tensor: Tensor, statistic: str, importance: float, segments
     return np.asarray(total)
 
 
-def _one_order(line: NDArray[np.float32], statistic: str, importance: float, segments: int) -> Array:
+def _one_order(line: NDArray[np.float32], keep: NDArray[np.bool_], statistic: str, segments: int) -> Array:
     shortest = 1 if statistic == "mean" else MIN_SEGMENT
     count = max(1, min(segments, line.size // shortest))
     length = line.size // count
     rows = line[: count * length].reshape(count, length).astype(np.float64)
-    values = STATISTICS[statistic](rows, _important(line, importance)[: count * length].reshape(count, length))
+    values = STATISTICS[statistic](rows, keep[: count * length].reshape(count, length))
     return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _important(line: NDArray[np.float32], importance: float) -> NDArray[np.bool_]:
+def _important(whole: NDArray[np.float32], importance: float) -> NDArray[np.bool_]:
     """The largest-magnitude share of the weights, zeros never."""
-    size = np.abs(line)
+    size = np.abs(whole)
     if importance >= 1:
         return np.asarray(size > 0)
-    threshold = np.partition(size, int((1 - importance) * (size.size - 1)))[int((1 - importance) * (size.size - 1))]
-    return np.asarray((size > 0) & (size >= threshold))
+    rank = int((1 - importance) * (size.size - 1))
+    return np.asarray((size > 0) & (size >= np.partition(size, rank, axis=None)[rank]))
+
+
+def _important_filters(whole: NDArray[np.float32], importance: float) -> NDArray[np.bool_]:
+    """The share of slices along the longest axis with the largest L1 norms, whole; zeros never."""
+    norms = np.abs(whole).reshape(len(whole), -1).sum(axis=1)
+    chosen = norms >= np.sort(norms)[int((1 - importance) * (len(norms) - 1))]
+    return np.asarray((whole != 0) & chosen.reshape(-1, *[1] * (whole.ndim - 1)))
 
 
 def _moments(rows: Array, keep: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
@@ -103,30 +111,57 @@ def _z_kurtosis(n: Array, k: Array) -> Array:
     return np.asarray((1 - 2 / (9 * a) - np.cbrt(cube)) / np.sqrt(2 / (9 * a)))
 
 
-def _by_row(rows: Array, keep: NDArray[np.bool_], one: Callable[[Array], float]) -> Array:
-    return np.array([one(r[k]) if k.sum() >= 8 and np.ptp(r[k]) > 0 else 0.0 for r, k in zip(rows, keep, strict=True)])
+def _order_statistics(rows: Array, keep: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """Standardised kept weights in rising order (the others last, zero), their ranks 1..n (0 for the others), and n."""
+    n = keep.sum(axis=1).astype(np.float64)
+    with np.errstate(all="ignore"):
+        mean = (rows * keep).sum(axis=1) / n
+        std = np.sqrt((((rows - mean[:, None]) * keep) ** 2).sum(axis=1) / (n - 1))
+        z = np.sort(np.where(keep, (rows - mean[:, None]) / std[:, None], np.inf), axis=1)
+    rank = np.where(np.isfinite(z), np.arange(1, z.shape[1] + 1), 0)
+    return np.where(rank > 0, z, 0.0), rank.astype(np.float64), n
 
 
 def shapiro_wilk(rows: Array, keep: NDArray[np.bool_]) -> Array:
-    return _by_row(rows, keep, lambda x: math.log(1 - float(stats.shapiro(x[:4096]).statistic) + 1e-12))
+    """log(1 - W), with the weights of Royston 1995 (Applied Statistics algorithm R94)."""
+    z, _, n = _order_statistics(rows, keep)
+    out = np.zeros(len(rows))
+    for count in np.unique(n[n >= 12]).astype(int):
+        mine = n == count
+        x = z[mine, :count]
+        with np.errstate(all="ignore"):
+            w = (x @ _royston(int(count))) ** 2 / ((x - x.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        out[mine] = np.log(np.maximum(1 - w, 1e-12))
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _royston(n: int) -> Array:
+    m = special.ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
+    u, c = 1 / math.sqrt(n), m / math.sqrt(float(m @ m))
+    last = c[-1] + np.polyval([-2.706056, 4.434685, -2.071190, -0.147981, 0.221157, 0.0], u)
+    next_ = c[-2] + np.polyval([-3.582633, 5.682633, -1.752461, -0.293762, 0.042981, 0.0], u)
+    phi = (m @ m - 2 * m[-1] ** 2 - 2 * m[-2] ** 2) / (1 - 2 * last**2 - 2 * next_**2)
+    weights = m / math.sqrt(float(phi))
+    weights[-1], weights[-2], weights[0], weights[1] = last, next_, -last, -next_
+    return np.asarray(weights)
 
 
 def anderson_darling(rows: Array, keep: NDArray[np.bool_]) -> Array:
-    return _by_row(rows, keep, lambda x: math.log(_cdf_statistics(x)[0] + 1e-12))
+    """log of A^2 for the normal fitted to each segment."""
+    z, rank, n = _order_statistics(rows, keep)
+    with np.errstate(all="ignore"):
+        terms = (2 * rank - 1) * special.log_ndtr(z) + (2 * (n[:, None] - rank) + 1) * special.log_ndtr(-z)
+        return np.asarray(np.log(np.maximum(-n - (terms * (rank > 0)).sum(axis=1) / n, 1e-12)))
 
 
 def lilliefors(rows: Array, keep: NDArray[np.bool_]) -> Array:
-    return _by_row(rows, keep, lambda x: _cdf_statistics(x)[1])
-
-
-def _cdf_statistics(x: Array) -> tuple[float, float]:
-    """Anderson-Darling A^2 and the Kolmogorov-Smirnov distance to the normal fitted to the sample."""
-    z = np.sort((x - x.mean()) / x.std(ddof=1))
-    n, i = len(z), np.arange(1, len(z) + 1)
-    log_low, log_high = stats.norm.logcdf(z), stats.norm.logsf(z[::-1])
-    cdf = np.exp(log_low)
-    distance = max(float((i / n - cdf).max()), float((cdf - (i - 1) / n).max()))
-    return float(-n - np.mean((2 * i - 1) * (log_low + log_high))), distance
+    """Kolmogorov-Smirnov distance to the normal fitted to each segment."""
+    z, rank, n = _order_statistics(rows, keep)
+    cdf = special.ndtr(z)
+    with np.errstate(all="ignore"):
+        above, below = rank / n[:, None] - cdf, cdf - (rank - 1) / n[:, None]
+    return np.asarray(np.maximum(above, below).max(axis=1, where=rank > 0, initial=0.0))
 
 
 STATISTICS: dict[str, Callable[[Array, NDArray[np.bool_]], Array]] = {

@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
+# Real weight files with a manifest, where a checkout has them beside it: the demo's second chapter.
+REAL := $(if $(wildcard ../shared/models/manifest.json),--models ../shared/models)
+
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check bench clean
@@ -14,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(VENV)/bin/whosenet demo
+	$(VENV)/bin/whosenet demo $(REAL)
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n 2

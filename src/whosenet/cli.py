@@ -151,9 +151,20 @@ def methods(json: Json = False) -> None:
 def demo(
     json: Json = False,
     out: Annotated[Path, typer.Option(help="Folder for the models and the report.")] = Path("demo-out"),
+    models: Annotated[
+        Path | None, typer.Option(help="A folder of real weight files with a manifest.json, for a second chapter.")
+    ] = None,
 ) -> None:
     """The whole story on real data: copies found, strangers cleared, an HTML report. Under two minutes on two cores."""
     from whosenet import printing
     from whosenet.demo import run
 
-    printing.told(run(out), as_json=json)
+    document = run(out, models)
+    if json:
+        printing.emit(document)
+    else:
+        from whosenet.demo.table import show
+
+        show(document)
+    if not document["ok"]:
+        raise WhosenetError(f"the demo went wrong: a twin was accused or a copy missed; see {document['report']}")

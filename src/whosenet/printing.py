@@ -253,8 +253,3 @@ def methods(*, as_json: bool) -> None:
         return
     for kind, plugins in known.items():
         print(f"{kind}: {', '.join(plugins)}")
-
-
-def told(report: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        emit(report)

@@ -1,0 +1,82 @@
+"""The verdict table on a terminal: the truth, what whosenet said, right or wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from whosenet.report.page import p_text
+
+STYLE = {"copy": "red", "stranger": "blue", "shared-start": "yellow", "undecided": "dim"}
+OUTCOME = {"right": "[bold green]right[/]", "wrong": "[bold white on red]wrong[/]", "undecided": "[yellow]open[/]"}
+TITLES = {"copy": "copies", "twin": "honest twins", "shared-start": "same random start"}
+PLAIN_WIDTH = 140
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the chapters to stdout, in colour on a terminal."""
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+    console.print(_suspects(document["digits"]["suspects"]))
+    console.print(_counts(document["digits"]["counts"]))
+    if document["real"]:
+        console.print(_real(document["real"]))
+    console.print(f"report: {document['report']}  ({document['seconds']:.0f} s)", highlight=False, soft_wrap=True)
+
+
+def _suspects(rows: list[dict[str, Any]]) -> Table:
+    title = "Every suspect, the truth about it, and the verdict"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    numbers = ("accuracy", "distance", "p, find", "p, compare")
+    for heading in ("suspect", "the truth", *numbers, "verdict", "relation", ""):
+        flexible = heading in ("the truth", "relation")
+        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=not flexible)
+    before = None
+    for row in rows:
+        if row["truth"] != before:
+            table.add_row(f"[bold]{TITLES[row['truth']]}[/]")
+            before = row["truth"]
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    found, compared = row["find"], row["compare"]
+    verdict = row["verdict"] + (f" of {row['owner']}" if row["verdict"] == "copy" else "")
+    return [
+        row["suspect"].removesuffix(".safetensors"),
+        row["edit"],
+        f"{row['accuracy']:.1%}",
+        f"{found['distance']}/{found['bits']}",
+        p_text(found["log10_p"]),
+        p_text(compared["log10_p"]),
+        f"[{STYLE[row['verdict']]}]{verdict}[/]",
+        ", ".join(compared["relation"]),
+        OUTCOME[row["outcome"]],
+    ]
+
+
+def _counts(c: dict[str, int]) -> str:
+    return (
+        f"\n[bold]{c['copies_found']} of {c['copies']}[/] copies found with their owner; "
+        f"[bold]{c['twins_accused']} of {c['twins']}[/] honest twins accused, [bold]{c['twins_cleared']}[/] cleared; "
+        f"[bold]{c['starts_right']} of {c['starts']}[/] shared starts told from copies\n"
+    )
+
+
+def _real(real: dict[str, Any]) -> Table:
+    title = f"{real['files']} published weight files, {real['formats']} formats, {real['bytes_text']}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in ("truth", "relation", "pairs", "found by find", "found by compare", "accused"):
+        table.add_column(heading, justify="left" if heading in ("truth", "relation") else "right")
+    for row in real["table"]:
+        related = row["label"] == "derived"
+        accused = "" if related else ("[bold white on red]%d[/]" if row["accused"] else "[green]%d[/]") % row["accused"]
+        found = [str(row[k]) if related else "" for k in ("find", "compare")]
+        table.add_row("related" if related else "trained apart", row["relation"], str(row["pairs"]), *found, accused)
+    for miss in real["misses"]:
+        also = "found by compare" if miss["compare"] else "missed by compare, too"
+        table.add_row(f"[yellow]not found by find: {miss['a']} and {miss['b']} ({also})[/]")
+    return table

@@ -48,7 +48,7 @@ def canonical(shape: Iterable[int]) -> Canonical:
 
 def long_axes(shape: Shape) -> list[int]:
     """The (at most two) unit axes: the longest, and the second if it is long enough not to be a tap axis."""
-    return [0] + [k for k in (1,) if shape[k] >= CENTRED_FROM]
+    return [0] + [k for k in (1,) if k < len(shape) and shape[k] >= CENTRED_FROM]
 
 
 def orders(shape: Shape) -> list[tuple[int, ...]]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 ANGLES = 4001
 LOG10 = math.log(10)
@@ -78,4 +78,5 @@ def threshold(bits: int, m_eff: float, log10_alpha: float) -> int:
 
 def power(cosine: float, bits: int, m_eff: float, log10_alpha: float) -> float:
     """Chance that a copy with this cosine to its original gets log10_p <= log10_alpha."""
-    return float(stats.binom.cdf(threshold(bits, m_eff, log10_alpha), bits, expected_distance(cosine, bits) / bits))
+    limit = threshold(bits, m_eff, log10_alpha)
+    return 0.0 if limit < 0 else float(special.bdtr(limit, bits, expected_distance(cosine, bits) / bits))

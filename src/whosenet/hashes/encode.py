@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from whosenet.hashes.base import Features
 from whosenet.hashes.canonical import Shape, long_axes, orders
@@ -18,16 +18,26 @@ ENCODINGS = ("projection", "median", "neighbour")
 
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values replaced by the normal quantiles of their ranks (ties share one), then scaled to unit RMS; same shape."""
-    half_ranks = (2 * stats.rankdata(values.ravel())).astype(np.int64)
-    scores = _quantiles(values.size)[half_ranks]
+    scores = _quantiles(values.size)[_half_ranks(values.ravel())]
     rms = math.sqrt(float(np.mean(scores**2)))
     return np.asarray(scores / rms if rms > 0 else scores).reshape(values.shape)
+
+
+def _half_ranks(flat: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Twice the rank (from 1) of each value; equal values share the mean of their ranks."""
+    order = np.argsort(flat, kind="stable")
+    new = np.concatenate([[True], np.diff(flat[order]) > 0])
+    first = np.flatnonzero(new)
+    shared = first + 1 + np.append(first[1:], len(flat))
+    out = np.empty(len(flat), np.int64)
+    out[order] = shared[np.cumsum(new) - 1]
+    return out
 
 
 @lru_cache(maxsize=64)
 def _quantiles(count: int) -> NDArray[np.float64]:
     """Normal quantile of (rank - 1/2) / count for ranks in half steps 0, 1/2, ... count (ties have half ranks)."""
-    return np.asarray(stats.norm.ppf(np.clip((np.arange(2 * count + 1) - 1) / (2 * count), 1e-300, 1 - 1e-16)))
+    return np.asarray(special.ndtri(np.clip((np.arange(2 * count + 1) - 1) / (2 * count), 1e-300, 1 - 1e-16)))
 
 
 @lru_cache(maxsize=64)

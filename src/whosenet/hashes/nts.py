@@ -16,8 +16,6 @@ from whosenet.hashes.sketch import axis, grid, sketch
 from whosenet.hashes.statistics import STATISTICS, segment_features
 from whosenet.weights.base import Tensor
 
-CENTRED_FROM = 8
-"""Axes at least this long are centred and balanced; shorter ones are taps or classes: too few."""
 BALANCING = 4
 
 
@@ -60,7 +58,7 @@ class NTS(Hash):
             values = sketch(tensor, self.parameters["segments"])
         else:
             values = segment_features(
-                tensor, **{k: self.parameters[k] for k in ("statistic", "importance", "segments")}
+                tensor, **{k: self.parameters[k] for k in ("statistic", "importance", "unit", "segments")}
             )
         if not np.isfinite(values).all():
             return "not finite"

@@ -13,7 +13,7 @@ from whosenet.hashes.base import Features, Hash
 from whosenet.hashes.canonical import Shape, canonical, long_axes, symmetric
 from whosenet.hashes.encode import ENCODINGS, effective, encode, normal_scores
 from whosenet.hashes.sketch import axis, grid, sketch
-from whosenet.hashes.statistics import STATISTICS, segment_features
+from whosenet.hashes.statistics import IMPORTANT, STATISTICS, segment_features
 from whosenet.weights.base import Tensor
 
 BALANCING = 4
@@ -45,6 +45,8 @@ class NTS(Hash):
             raise UsageError(f"unknown statistic {p['statistic']!r}; there are: {', '.join(STATISTICS)}")
         if p["encoding"] not in ENCODINGS:
             raise UsageError(f"unknown encoding {p['encoding']!r}; there are: {', '.join(ENCODINGS)}")
+        if p["unit"] not in IMPORTANT:
+            raise UsageError(f"unknown unit of importance {p['unit']!r}; there are: {', '.join(IMPORTANT)}")
         if (
             not 0 < p["importance"] <= 1
             or p["bits"] not in (64, 128, 256, 512, 1024)

@@ -31,9 +31,9 @@ def segment_features(tensor: Tensor, statistic: str, importance: float, unit: st
     whole = tensor.read().reshape(layout.squeezed).transpose(layout.order)
     total: Array | float = 0.0
     for order in orders(whole.shape):
-        total = total + _one_order(
-            np.ascontiguousarray(whole.transpose(order)).ravel(), statistic, importance, segments
-        )
+        turned = np.ascontiguousarray(whole.transpose(order))
+        keep = IMPORTANT[unit](turned, importance)
+        total = total + _one_order(turned.ravel(), keep.ravel(), statistic, segments)
     return np.asarray(total)
 
 
@@ -60,6 +60,9 @@ def _important_filters(whole: NDArray[np.float32], importance: float) -> NDArray
     norms = np.abs(whole).reshape(len(whole), -1).sum(axis=1)
     chosen = norms >= np.sort(norms)[int((1 - importance) * (len(norms) - 1))]
     return np.asarray((whole != 0) & chosen.reshape(-1, *[1] * (whole.ndim - 1)))
+
+
+IMPORTANT = {"weight": _important, "filter": _important_filters}
 
 
 def _moments(rows: Array, keep: NDArray[np.bool_]) -> tuple[Array, Array, Array]:

@@ -115,6 +115,9 @@ def parse_signature(signature: str) -> Hash:
         key, _, value = item.partition("=")
         if key not in cls.defaults:
             raise UsageError(f"{name} has no parameter {key!r}; it has {sorted(cls.defaults)}")
-        made[key] = type(cls.defaults[key])(value)
+        try:
+            made[key] = type(cls.defaults[key])(value)
+        except ValueError as error:
+            raise UsageError(f"{name}: {key}={value!r} is no {type(cls.defaults[key]).__name__}") from error
     hasher: Hash = cls(**made)
     return hasher

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from importlib.util import find_spec
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def run(out: Path, models: Path | None = None, *, alpha: float = thresholds.ALPH
     from whosenet.demo import real, story
     from whosenet.demo.progress import Narrator
     from whosenet.report import write_page
+    from whosenet.report.page import p_text
 
     if models is not None:
         real.read_manifest(models)
@@ -41,7 +43,7 @@ def run(out: Path, models: Path | None = None, *, alpha: float = thresholds.ALPH
         "version": whosenet.__version__,
         "method": digits["models"][0]["method"],
         "alpha": alpha,
-        "alpha_text": f"{alpha:g}",
+        "alpha_text": p_text(log10(alpha)),
         "ok": holds(digits, wild),
         "trained": cast.trained,
         "seconds": round(say.seconds, 1),

@@ -18,6 +18,7 @@ from typing import Any
 from whosenet.demo.progress import Narrator, tick
 from whosenet.errors import UsageError
 from whosenet.find import FindReport, ScanLibrary, add, compare, find, open_weights
+from whosenet.hashes.code import joint_m_eff
 from whosenet.library.base import Entry, Library
 
 MANIFEST = "manifest.json"
@@ -115,7 +116,7 @@ def _row(pair: Pair, entries: dict[str, Entry]) -> dict[str, Any]:
         code = {
             "distance": one - other,
             "bits": one.bits,
-            "m_eff": (one.m_eff * other.m_eff) ** 0.5,
+            "m_eff": joint_m_eff(one.m_eff, other.m_eff),
             "log10_p": one.log10_p(other),
         }
     names = {"a": a.name if a else pair.a.name, "b": b.name if b else pair.b.name}

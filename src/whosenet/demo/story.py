@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from whosenet.demo.nets import Digits, Net, digits, one_thread, train
 from whosenet.demo.progress import Narrator, tick
 from whosenet.errors import WhosenetError
 from whosenet.find import FindReport, ScanLibrary, add, compare, find, hash_file, open_weights
+from whosenet.hashes.code import Code, joint_m_eff
 from whosenet.library.base import Entry, Library
 from whosenet.verify.compare import Comparison
 
@@ -89,20 +91,20 @@ def _twins(arch: str, data: Digits) -> Iterator[tuple[Net, Truth, str]]:
 
 
 def investigate(cast: Cast, folder: Path, say: Narrator, *, alpha: float) -> dict[str, Any]:
-    """add -> find -> compare, as on the command line; one row a suspect, every pair's distance, nothing assumed."""
+    """add -> find -> compare, as on the command line; one row a suspect, and the distances behind the plot."""
     library = folder / "library"
     with say.stage("add them to a library", len(cast.owners) + len(cast.others)) as bar:
         report = add(library, [folder / "models"], licence=LICENCE, jobs=1, on_step=lambda _: tick(bar))
     if report.failed:
         raise WhosenetError(f"the demo could not add its own models: {report.failed[0]['error']}")
-    rows, pairs = [], []
+    rows = []
     with ScanLibrary(library) as lib:
         with say.stage("look suspects up, compare weights", len(cast.suspects)) as bar:
             for suspect in cast.suspects:
                 rows.append(_row(suspect, lib, cast, alpha))
-                pairs += _pairs(suspect, lib)
                 tick(bar)
         models = [_model(e, cast) for e in lib.entries()]
+        pairs = _pairs(cast, lib)
     return {"models": models, "suspects": rows, "pairs": pairs}
 
 
@@ -164,15 +166,24 @@ def _compare(a: Path, b: Path, alpha: float) -> Comparison:
         return compare(one, other, alpha=alpha)
 
 
-def _pairs(suspect: Suspect, lib: Library) -> list[dict[str, Any]]:
-    """The distance of the suspect's code to every code of the library, with the truth about each pair."""
-    code = hash_file(suspect.path, digest=False).codes[0]
-    return [
-        {"suspect": _short(suspect.path), "model": Path(e.path).stem, "distance": code - e.codes[0], "bits": code.bits,
-         "m_eff": (code.m_eff * e.codes[0].m_eff) ** 0.5,
-         "truth": suspect.truth if suspect.truth != "twin" and Path(e.path).stem == suspect.owner else "stranger"}
-        for e in lib.entries()
-    ]  # fmt: skip
+def _pairs(cast: Cast, lib: Library) -> list[dict[str, Any]]:
+    """Distances of copies and shared starts to their owner's net, and of all nets trained apart to each other.
+
+    Copies are no further witnesses about strangers: they repeat what their original says.
+    """
+    codes = {Path(e.path).stem: e.codes[0] for e in lib.entries()}
+    apart, out = dict(codes), []
+    for suspect in cast.suspects:
+        code = hash_file(suspect.path, digest=False).codes[0]
+        if suspect.truth == "twin":
+            apart[_short(suspect.path)] = code
+        else:
+            out.append(_pair(suspect.truth, _short(suspect.path), code, suspect.owner, codes[suspect.owner]))
+    return out + [_pair("stranger", a, x, b, y) for (a, x), (b, y) in combinations(apart.items(), 2)]
+
+
+def _pair(truth: str, a: str, x: Code, b: str, y: Code) -> dict[str, Any]:
+    return {"truth": truth, "a": a, "b": b, "distance": x - y, "bits": x.bits, "m_eff": joint_m_eff(x.m_eff, y.m_eff)}
 
 
 def _short(path: Path) -> str:

@@ -23,7 +23,7 @@ Shape = tuple[int, ...]
 MIN_PERIOD = 32
 """Shortest vector in which a sinusoid can be told from a trained one."""
 CENTRED_FROM = 8
-"""Axes at least this long are centred and balanced; shorter ones are taps or classes, where that would cost too much."""
+"""Axes at least this long are centred and balanced; shorter ones are taps or few classes."""
 PROBE = 32
 BLOCK = 512
 
@@ -62,6 +62,8 @@ def symmetric(features: NDArray[np.float64]) -> NDArray[np.float64]:
     alike = orders(features.shape)
     if len(alike) == 1:
         return features
+    if len(alike) == 2:
+        return np.asarray((features + features.transpose(alike[1])) / math.sqrt(2))
     # Added from small to large: rounding would else part what is equal, and ranks would then differ by storage order.
     stack = np.sort([features.transpose(order) for order in alike], axis=0)
     return np.asarray(stack.sum(axis=0) / math.sqrt(len(alike)))
@@ -93,8 +95,9 @@ def _probe(tensor: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     last = next(d for d in reversed(tensor.shape) if d != 1)
     length = min(tensor.shape[0], BLOCK)
     rows = [_thin(tensor.raw(i, i + 1).reshape(-1, last), 4) for i in _spread(tensor.shape[0], PROBE // 2)]
-    columns = _thin(tensor.raw(0, length).reshape(length, -1).T, PROBE)
-    return np.concatenate(rows).astype(np.float64), np.ascontiguousarray(columns).astype(np.float64)
+    block = tensor.raw(0, length).reshape(length, -1)
+    columns = block[:, _spread(block.shape[1], PROBE)]  # row by row, as the memory lies
+    return np.concatenate(rows).astype(np.float64), np.ascontiguousarray(columns.T).astype(np.float64)
 
 
 def _thin(rows: NDArray[Any], count: int) -> NDArray[Any]:
@@ -108,17 +111,24 @@ def _spread(length: int, count: int) -> list[int]:
 
 def _mask_like(rows: NDArray[np.float64]) -> bool:
     """Nothing negative and mostly zero, or only zeros and one other value: identity, mask, filter bank, box kernel."""
-    nonzero = np.unique(rows[rows != 0][:4096])
-    return bool((rows >= 0).all() and (rows == 0).mean() > 0.5) or (len(nonzero) <= 1 and bool((rows >= 0).all()))
+    if not (rows >= 0).all():
+        return False
+    return bool((rows == 0).mean() > 0.5) or len(np.unique(rows[rows != 0][:4096])) <= 1
 
 
 def _sinusoidal(rows: NDArray[np.float64]) -> bool:
     """Whether nearly all rows have 90 % of their energy in five neighbouring frequencies (DFT, DCT, position code)."""
     if rows.shape[1] < MIN_PERIOD:
         return False
+    few = rows[: len(rows) // 10 + 1]
+    if (np.ptp(few, axis=1) > 0).all() and not _peaked(few).any():
+        return False  # nearly always known after a tenth of the rows
     rows = rows[np.ptp(rows, axis=1) > 0]
-    if len(rows) < 4:
-        return False
+    return len(rows) >= 4 and bool(np.mean(_peaked(rows)) > 0.9)
+
+
+def _peaked(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows have 90 % of their energy in five neighbouring frequencies."""
     power = np.abs(np.fft.rfft(rows - rows.mean(axis=1, keepdims=True))) ** 2
     near = np.stack([np.roll(power, s, axis=1) for s in range(-2, 3)]).sum(axis=0)
-    return bool(np.mean(near.max(axis=1) > 0.9 * power.sum(axis=1)) > 0.9)
+    return np.asarray(near.max(axis=1) > 0.9 * power.sum(axis=1))

@@ -25,11 +25,15 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _half_ranks(flat: NDArray[np.float64]) -> NDArray[np.int64]:
     """Twice the rank (from 1) of each value; equal values share the mean of their ranks."""
-    order = np.argsort(flat, kind="stable")
-    new = np.concatenate([[True], np.diff(flat[order]) > 0])
+    order = np.argsort(flat)
+    placed = flat[order]
+    out = np.empty(len(flat), np.int64)
+    if (placed[1:] > placed[:-1]).all():
+        out[order] = np.arange(2, 2 * len(flat) + 1, 2)
+        return out
+    new = np.concatenate([[True], np.diff(placed) > 0])
     first = np.flatnonzero(new)
     shared = first + 1 + np.append(first[1:], len(flat))
-    out = np.empty(len(flat), np.int64)
     out[order] = shared[np.cumsum(new) - 1]
     return out
 
@@ -81,9 +85,9 @@ def effective(features: Features) -> float:
 def effective_part(values: NDArray[np.float64]) -> float:
     """Independent features in one array, centred along its unit axes.
 
-    Hidden units are exchangeable: which one stands where is chance, so whatever correlation a net has along such an axis
-    points elsewhere in a stranger, and the axis counts in full. One of the two unit axes may be none (pixels of a first
-    layer, classes of a head), and taps never are: there strangers may share structure, and the axis counts by the
+    Hidden units are exchangeable: which one stands where is chance, so whatever correlation a net has along such an
+    axis points elsewhere in a stranger, and the axis counts in full. One of the two unit axes may be none (pixels of
+    a first layer, classes of a head), and taps never are: there strangers may share structure, and the axis counts by the
     participation ratio of its covariance (assumed separable). Axes averaged over their order count once.
     """
     units = long_axes(values.shape)
@@ -91,7 +95,7 @@ def effective_part(values: NDArray[np.float64]) -> float:
     taps = math.prod(r for k, r in enumerate(ratios) if k not in units)
     full = [values.shape[k] - 1 for k in units]
     count = full[0] if len(units) == 1 else min(full[0] * ratios[1], full[1] * ratios[0])
-    return max(1.0, taps * count / len(orders(values.shape)))
+    return float(max(1.0, taps * count / len(orders(values.shape))))
 
 
 def _participation(values: NDArray[np.float64], k: int) -> float:

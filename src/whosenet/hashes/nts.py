@@ -12,7 +12,7 @@ from whosenet.errors import UsageError
 from whosenet.hashes.base import Features, Hash
 from whosenet.hashes.canonical import Shape, canonical, long_axes, symmetric
 from whosenet.hashes.encode import ENCODINGS, effective, encode, normal_scores
-from whosenet.hashes.sketch import axis, grid, sketch
+from whosenet.hashes.sketch import axis, sketch
 from whosenet.hashes.statistics import IMPORTANT, STATISTICS, segment_features
 from whosenet.weights.base import Tensor
 
@@ -55,30 +55,29 @@ class NTS(Hash):
             raise UsageError("importance must be in (0, 1], bits 64..1024 (a power of two), segments 8..65536")
 
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
-        shape = canonical(tensor.shape).shape
-        if self.parameters["statistic"] == "mean" and self.parameters["importance"] == 1.0:
-            values = sketch(tensor, self.parameters["segments"])
+        p = self.parameters
+        if p["statistic"] == "mean" and p["importance"] == 1.0:
+            values = linear(sketch(tensor, p["segments"]), canonical(tensor.shape).shape)
         else:
-            values = segment_features(
-                tensor, **{k: self.parameters[k] for k in ("statistic", "importance", "unit", "segments")}
-            )
+            values = segment_features(tensor, p["statistic"], p["importance"], p["unit"], p["segments"])
         if not np.isfinite(values).all():
             return "not finite"
-        if self.parameters["statistic"] == "mean" and values.shape == grid(shape, self.parameters["segments"]):
-            size = float(np.sqrt(np.mean(values**2)))
-            values = centred(values, shape)
-            if float(np.sqrt(np.mean(values**2))) <= 1e-5 * size:
-                return "constant"
-            values = balanced(values)
         if np.ptp(values) == 0:
             return "constant"
-        return shape, normal_scores(symmetric(values))
+        return canonical(tensor.shape).shape, normal_scores(symmetric(values))
 
     def encode(self, features: Features) -> NDArray[np.bool_]:
         return encode(features, self.parameters["encoding"], self.parameters["bits"])
 
     def effective(self, features: Features) -> float:
         return effective(features)
+
+
+def linear(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """A sketch without what all units share, units scaled alike; zeros if nothing but a constant was there."""
+    size = float(np.sqrt(np.mean(values**2)))
+    rest = centred(values, shape)
+    return np.zeros_like(rest) if float(np.sqrt(np.mean(rest**2))) <= 1e-5 * size else balanced(rest)
 
 
 def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:

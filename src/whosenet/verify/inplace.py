@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whosenet.hashes.chance import log10_p_cosine
 from whosenet.hashes.canonical import long_axes
+from whosenet.hashes.chance import log10_p_cosine
 from whosenet.hashes.nts import balanced
 
 Array = NDArray[np.float64]

@@ -8,14 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whosenet import thresholds
+from whosenet.hashes.nts import balanced
 from whosenet.verify.align import Pair
 
 Array = NDArray[np.float64]
 
 CAST = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float8_e4m3fn": 2.0**-3, "float8_e5m2": 2.0**-2}
 """Largest relative error of rounding to a type, with a bit of room."""
+INTEGERS = ("int", "uint", "q", "iq", "tq", "mxfp")
+"""How the labels of quantised types begin."""
 FEW_LEVELS = 257
+MIN_ROW = 16
 ZEROS_MORE = 0.05
+SAME_UP_TO_SCALE = 0.9999
+CLOSE = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,53 +50,50 @@ def trace(pair: Pair, x: Array, y: Array) -> Traced:
 
 def _change(pair: Pair, x: Array, y: Array) -> str:
     if np.array_equal(x, y):
-        return "identical"
-    for name in (pair.a.dtype, pair.b.dtype):
-        if name in CAST and np.allclose(x, y, rtol=CAST[name], atol=1e-6 * float(np.abs(x).max())):
-            return "cast"
-    if pair.a.dtype == pair.b.dtype and np.allclose(x, y, rtol=CAST["bfloat16"], atol=1e-7 * float(np.abs(x).max())):
+        floats = {pair.a.dtype, pair.b.dtype} <= CAST.keys() | {"float32"}
+        return "cast" if floats and pair.a.dtype != pair.b.dtype else "identical"
+    if _rounded(pair, x, y):
         return "cast"
-    zeros = abs(float(np.mean(x == 0)) - float(np.mean(y == 0)))
-    both = (x != 0) & (y != 0)
-    if zeros > ZEROS_MORE and _pearson(x[both], y[both]) > 0.9:
-        return "pruned"
-    if _levels(x) != _levels(y) and _scaled_alike(x, y) > 0.9:
+    alike = _pearson(balanced(x), balanced(y))
+    if alike > CLOSE and pair.a.dtype.startswith(INTEGERS) != pair.b.dtype.startswith(INTEGERS):
         return "quantised"
-    if _scaled_alike(x, y) > 0.99999:
-        return "rescaled"
-    return "fine-tune"
+    if _pruned(x, y):
+        return "pruned"
+    if alike > CLOSE and _on_few_levels(x) != _on_few_levels(y):
+        return "quantised"
+    return "rescaled" if alike > SAME_UP_TO_SCALE else "fine-tune"
 
 
-def _levels(x: Array) -> bool:
-    """Whether the numbers lie on few levels: on an even grid over all, or within each unit of the longest axes."""
-    if x.size <= 4 * FEW_LEVELS:
-        return False
-    if len(np.unique(x)) <= FEW_LEVELS:
+def _rounded(pair: Pair, x: Array, y: Array) -> bool:
+    """Whether one is the other to within the rounding of its stored type (bfloat16, if both are stored long)."""
+    short = [CAST[t.dtype] for t in (pair.a, pair.b) if t.dtype in CAST] or [CAST["bfloat16"]]
+    return bool(np.allclose(x, y, rtol=max(short), atol=1e-6 * float(np.abs(x).max())))
+
+
+def _pruned(x: Array, y: Array) -> bool:
+    both = (x != 0) & (y != 0)
+    more = abs(float(np.mean(x == 0)) - float(np.mean(y == 0)))
+    return more > ZEROS_MORE and _pearson(x[both], y[both]) > CLOSE
+
+
+def _on_few_levels(x: Array) -> bool:
+    """Whether the numbers lie on an even grid of few levels, over all or within each unit of the longest axes."""
+    if x.size > 4 * FEW_LEVELS and len(np.unique(x)) <= FEW_LEVELS:
         return True
-    for k in range(min(x.ndim, 2)):
-        rows = np.moveaxis(x, k, 0).reshape(x.shape[k], -1)[:8]
-        if all(_even(row) for row in rows):
-            return True
-    return False
+    rows = [np.moveaxis(x, k, 0).reshape(x.shape[k], -1)[:8] for k in range(min(x.ndim, 2))]
+    return any(r.shape[1] >= MIN_ROW and all(_even(row) for row in r) for r in rows)
 
 
 def _even(row: Array) -> bool:
     """Whether all numbers are multiples of one step that is at least 1/512 of their range."""
     top = float(np.abs(row).max())
-    if top == 0:
+    gaps = np.diff(np.unique(np.append(row, 0.0)))
+    gaps = gaps[gaps > 1e-6 * top]
+    if not len(gaps):
         return True
-    steps = np.diff(np.unique(row))
-    step = float(steps[steps > 1e-6 * top].min()) if (steps > 1e-6 * top).any() else top
+    step = float(gaps.min())
     off = np.abs(row / step - np.round(row / step))
     return step > top / 512 and float(off.max()) < 1e-2
-
-
-def _scaled_alike(x: Array, y: Array) -> float:
-    """Correlation after giving each unit of the longest axes the same scale in both."""
-    for k in range(min(x.ndim, 2)):
-        others = tuple(a for a in range(x.ndim) if a != k)
-        x, y = (v / np.maximum(np.sqrt((v**2).mean(axis=others, keepdims=True)), 1e-30) for v in (x, y))
-    return _pearson(x, y)
 
 
 def _pearson(x: Array, y: Array) -> float:
@@ -102,23 +105,21 @@ def _pearson(x: Array, y: Array) -> float:
 def relation(found: list[Traced], *, pairs_all: list[Traced], formats: tuple[str, str]) -> list[str]:
     """The likely story of the whole model, the strongest change first, in the words of the field."""
     changes = {t.change for t in found}
-    words = []
-    if formats[0] != formats[1]:
-        words.append("export")
+    words = ["export"] if formats[0] != formats[1] else []
     words += [w for w in ("quantised", "pruned", "cast") if w in changes]
-    if "rescaled" in changes and "export" not in words:
+    if "rescaled" in changes and not {"export", "quantised"} & set(words):
         words.append("rescaled")
     if "fine-tune" in changes:
-        words += _trained([t for t in found if t.change == "fine-tune"], quantised="quantised" in changes)
+        words += _trained([t for t in found if t.change == "fine-tune"], changes)
     lost = [t for t in pairs_all if t not in found]
     if lost and len(lost) <= 2 and len(found) >= 2 * len(lost):
         words.append("head-replaced")
     return words or ["re-save"]
 
 
-def _trained(changed: list[Traced], *, quantised: bool) -> list[str]:
-    """Fine-tuning, unless two separate trainings from one start would look the same."""
+def _trained(changed: list[Traced], changes: set[str]) -> list[str]:
+    """Fine-tuning, unless other changes explain it, or two trainings from one start would look the same."""
     similarity = float(np.average([t.similarity for t in changed], weights=[t.pair.a.elements for t in changed]))
-    if quantised and similarity > 0.98:
+    if similarity > 0.98 and changes & {"quantised", "cast"}:
         return []
     return ["fine-tune"] if similarity >= thresholds.SHARED_START_COSINE else ["fine-tune", "shared-start"]

@@ -19,43 +19,49 @@ PLAIN_WIDTH = 140
 def show(document: dict[str, Any]) -> None:
     """Print the chapters to stdout, in colour on a terminal."""
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
-    console.print(_suspects(document["digits"]["suspects"]))
+    console.print(_suspects(document["digits"]["suspects"], console.width))
     console.print(_counts(document["digits"]["counts"]))
     if document["real"]:
         console.print(_real(document["real"]))
     console.print(f"report: {document['report']}  ({document['seconds']:.0f} s)", highlight=False, soft_wrap=True)
 
 
-def _suspects(rows: list[dict[str, Any]]) -> Table:
+NEEDS = {"the truth": 126, "relation": 126, "accuracy": 90}
+"""Columns a narrower terminal does without."""
+
+
+def _suspects(rows: list[dict[str, Any]], width: int) -> Table:
     title = "Every suspect, the truth about it, and the verdict"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    numbers = ("accuracy", "distance", "p, find", "p, compare")
-    for heading in ("suspect", "the truth", *numbers, "verdict", "relation", ""):
-        flexible = heading in ("the truth", "relation")
-        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=not flexible)
+    shown = [heading for heading in _cells(rows[0]) if width >= NEEDS.get(heading, 0)]
+    for heading in shown:
+        right = heading in ("accuracy", "distance", "p, find", "p, compare")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=NEEDS.get(heading) != 126)
     before = None
     for row in rows:
         if row["truth"] != before:
             table.add_row(f"[bold]{TITLES[row['truth']]}[/]")
             before = row["truth"]
-        table.add_row(*_cells(row))
+        cells = _cells(row)
+        table.add_row(*(cells[heading] for heading in shown))
     return table
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> dict[str, str]:
+    """Heading -> text."""
     found, compared = row["find"], row["compare"]
     verdict = row["verdict"] + (f" of {row['owner']}" if row["verdict"] == "copy" else "")
-    return [
-        row["suspect"].removesuffix(".safetensors"),
-        row["edit"],
-        f"{row['accuracy']:.1%}",
-        f"{found['distance']}/{found['bits']}",
-        p_text(found["log10_p"]),
-        p_text(compared["log10_p"]),
-        f"[{STYLE[row['verdict']]}]{verdict}[/]",
-        ", ".join(compared["relation"]),
-        OUTCOME[row["outcome"]],
-    ]
+    return {
+        "suspect": row["suspect"].removesuffix(".safetensors"),
+        "the truth": row["edit"],
+        "accuracy": f"{row['accuracy']:.1%}",
+        "distance": f"{found['distance']}/{found['bits']}",
+        "p, find": p_text(found["log10_p"]),
+        "p, compare": p_text(compared["log10_p"]),
+        "verdict": f"[{STYLE[row['verdict']]}]{verdict}[/]",
+        "relation": ", ".join(compared["relation"]),
+        "": OUTCOME[row["outcome"]],
+    }
 
 
 def _counts(c: dict[str, int]) -> str:

@@ -47,7 +47,7 @@ def net(seed: int | tuple[int, ...], shapes: Mapping[str, tuple[int, ...]] = CNN
 
 def noisy(model: Net, share: float, seed: int = 99) -> Net:
     """Noise of `share` of each tensor's standard deviation."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 31337])
     return {k: (v + share * v.std() * rng.standard_normal(v.shape)).astype(np.float32) for k, v in model.items()}
 
 

@@ -32,7 +32,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except WhosenetError as error:
-        print(f"whosenet: {' '.join(str(error).split())}", file=sys.stderr)
+        text = "".join(c if c.isprintable() else " " for c in str(error))
+        print(f"whosenet: {' '.join(text.split())}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("whosenet: stopped; what was stored is safe, the same command goes on from there", file=sys.stderr)
@@ -129,12 +130,13 @@ def remove(library: LibraryPath, names: Annotated[list[str], typer.Argument(help
 def compare(a: str, b: str, json: Json = False, alpha: Alpha = 1e-6, base: Base = None) -> None:
     """Two weight files, tensor by tensor: which came from which, and how sure that is."""
     from whosenet import printing
+    from whosenet.finding.hashing import readable
     from whosenet.verify.compare import compare as run
     from whosenet.weights import open_weights
 
     if base and len(base) > 1:
         raise UsageError("compare takes one --base")
-    with open_weights(a) as left, open_weights(b) as right:
+    with open_weights(a) as left, open_weights(b) as right, readable(f"{a} or {b}"):
         root = open_weights(base[0]) if base else None
         printing.compared(run(left, right, alpha=_alpha(alpha), base=root), a, b, as_json=json)
 

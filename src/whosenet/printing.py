@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from whosenet import registry
@@ -28,7 +29,7 @@ STYLE = {"derived": "bold red", "independent": "green", "inconclusive": "yellow"
 
 def emit(document: Any) -> None:
     """One JSON document on stdout, without NaN or Infinity."""
-    json.dump(_finite(document), sys.stdout, allow_nan=False, ensure_ascii=False)
+    json.dump(_finite(document), sys.stdout, allow_nan=False)
     sys.stdout.write("\n")
 
 
@@ -58,7 +59,17 @@ def _failed(answers: Iterable[Any]) -> None:
 def _say_errors(answers: Iterable[Any]) -> None:
     for answer in answers:
         if isinstance(answer, WhosenetError):
-            print(f"whosenet: {answer}", file=sys.stderr)
+            print(f"whosenet: {plain(str(answer))}", file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Names come from strangers' files: no control characters, and nothing that cannot be encoded."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shown(text: str) -> str:
+    """`plain`, and no markup, for tables."""
+    return escape(plain(text))
 
 
 def _console() -> Console:
@@ -73,7 +84,7 @@ def hashes(answers: list[Hashed | UnreadableInput], *, as_json: bool) -> None:
     _say_errors(answers)
     for answer in answers:
         if isinstance(answer, Hashed):
-            print(f"{answer.codes[0]}  {answer.path}")
+            print(f"{answer.codes[0]}  {plain(answer.path)}")
 
 
 def _hash_row(answer: Hashed | UnreadableInput) -> dict[str, Any]:
@@ -134,7 +145,7 @@ def added(report: AddReport, *, as_json: bool) -> None:
 
 def _say_failures(report: AddReport) -> None:
     for failure in report.failed:
-        print(f"whosenet: {failure['error']}", file=sys.stderr)
+        print(f"whosenet: {plain(failure['error'])}", file=sys.stderr)
 
 
 def found(answers: list[FindReport | UnreadableInput], *, as_json: bool, fail_on: str | None) -> None:
@@ -167,7 +178,8 @@ def _match_document(match: Match) -> dict[str, Any]:
 
 def _find_table(report: FindReport) -> None:
     table = Table(
-        title=f"{report.suspect}: {report.searched} models searched, alpha {report.alpha:g}", title_justify="left"
+        title=f"{shown(report.suspect)}: {report.searched} models searched, alpha {report.alpha:g}",
+        title_justify="left",
     )
     for heading in ("match", "distance", "p-value", "verdict", "relatives", "licence"):
         table.add_column(heading, overflow="fold")
@@ -179,7 +191,12 @@ def _find_table(report: FindReport) -> None:
             )
             verdict += f" {', '.join(m.comparison.relation)}" if m.comparison.relation else ""
         table.add_row(
-            m.name, f"{m.distance}/{m.bits}", p_text(m.log10_p), verdict, str(m.relatives_count or ""), m.licence
+            shown(m.name),
+            f"{m.distance}/{m.bits}",
+            p_text(m.log10_p),
+            verdict,
+            str(m.relatives_count or ""),
+            shown(m.licence),
         )
     _console().print(table)
     if not report.matches:
@@ -207,12 +224,10 @@ def listed(entries: Iterable[Entry], *, as_json: bool) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(
-            str(row["name"]),
+            shown(str(row["name"])),
             str(row["format"]),
             f"{row['parameters']:,}",
-            str(row["licence"]),
-            str(row["note"]),
-            str(row["path"]),
+            *(shown(str(row[key])) for key in ("licence", "note", "path")),
         )
     _console().print(table)
 
@@ -233,12 +248,13 @@ def compared(c: Comparison, a: str, b: str, *, as_json: bool) -> None:
     if as_json:
         emit({"a": a, "b": b, **compare_document(c)})
         return
-    table = Table(title=f"{a}  and  {b}", title_justify="left")
+    table = Table(title=f"{shown(a)}  and  {shown(b)}", title_justify="left")
     for heading in ("A", "B", "p-value", "similarity", "note"):
         table.add_column(heading, overflow="fold")
     for t in c.tensors:
         p = "" if t.log10_p is None else p_text(t.log10_p)
-        table.add_row(t.a or "-", t.b or "-", p, "" if t.similarity is None else f"{t.similarity:.3f}", t.note)
+        similarity = "" if t.similarity is None else f"{t.similarity:.3f}"
+        table.add_row(shown(t.a or "-"), shown(t.b or "-"), p, similarity, t.note)
     out = _console()
     out.print(table)
     out.print(f"[{STYLE[c.verdict]}]{c.verdict}[/]: {c.reason}; p {p_text(c.log10_p)} (alpha {c.alpha:g})")

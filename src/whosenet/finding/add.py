@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from whosenet.errors import LibraryError, UnreadableInput, WhosenetError
-from whosenet.finding.hashing import Hashed, hash_file, hasher, modified
+from whosenet.errors import LibraryError, MissingExtra, UnreadableInput, WhosenetError
+from whosenet.finding.hashing import Hashed, hash_file, hasher, looked_at
 from whosenet.finding.walk import models
 from whosenet.library import ScanLibrary
 from whosenet.library.base import Entry, Library
@@ -84,16 +85,29 @@ def _changed(
 ) -> Iterator[str]:
     """The paths that need hashing: new, or with another size or time than the library knows."""
     for path in paths:
-        try:
-            size = 0 if "://" in path else os.stat(path).st_size  # noqa: PTH116
-            known = "://" not in path and lib.unchanged(path, size=size, mtime_ns=modified(path), signature=signature)
-        except (OSError, UnreadableInput):
-            known = False
-        if known:
+        size = _unchanged(lib, path, signature)
+        if size is None:
+            yield path
+        else:
             report.unchanged += 1
             tell(Step(path, size, "unchanged"))
-        else:
-            yield path
+
+
+def _unchanged(lib: Library, path: str, signature: str) -> int | None:
+    """The size of a model the library holds as it is; None if it is new, changed, not local or cannot be looked at."""
+    if "://" in path:
+        return None
+    try:
+        info = os.stat(path)  # noqa: PTH116
+        if lib.unchanged(path, size=info.st_size, mtime_ns=info.st_mtime_ns, signature=signature):
+            return info.st_size
+        entry = lib.known(path)
+        if entry is None or entry.bytes <= info.st_size:
+            return None
+        size, mtime_ns = looked_at(path)  # of several files: shards, external data
+    except (OSError, UnreadableInput, MissingExtra):
+        return None
+    return size if lib.unchanged(path, size=size, mtime_ns=mtime_ns, signature=signature) else None
 
 
 def _hash_all(paths: Iterable[str], signature: str, jobs: int) -> Iterator[tuple[str, Hashed | str]]:
@@ -107,11 +121,17 @@ def _hash_all(paths: Iterable[str], signature: str, jobs: int) -> Iterator[tuple
         yield from ((path, _hash_one(path, signature)) for path in first)
         return
     # spawn: safe beside threads, and a worker that a hostile file crashes takes nobody along
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_leave_interrupts)
     try:
         yield from _drain(pool, first, todo, signature)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the parent stores what there is and stops the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _drain(

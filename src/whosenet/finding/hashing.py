@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blake3 import blake3
 
 from whosenet import registry
-from whosenet.errors import UnreadableInput
+from whosenet.errors import MalformedFile, UnreadableInput
 from whosenet.hashes.base import Features, Hash, parse_signature
 from whosenet.hashes.code import Code
 from whosenet.weights import Weights, open_weights
-from whosenet.weights.source import Source
+from whosenet.weights.source import LocalFile, Source
 
 DEFAULT = "nts"
 BLOCK = 1 << 24
@@ -48,7 +51,7 @@ def hasher(method: str | Hash | None = None) -> Hash:
 def hash_file(path: str | Path, methods: list[Hash] | None = None, *, digest: bool = True) -> Hashed:
     """Hash one file. Raises UnreadableInput. `digest=False` skips the digest of the bytes (an empty string)."""
     methods = methods or [hasher()]
-    with open_weights(path) as weights:
+    with open_weights(path) as weights, readable(path):
         features = [m.features(weights) for m in methods]
         codes = tuple(m.code_of(f, weights.name) for m, f in zip(methods, features, strict=True))
         return Hashed(
@@ -58,7 +61,7 @@ def hash_file(path: str | Path, methods: list[Hash] | None = None, *, digest: bo
             tensors=features[0].tensors,
             parameters=weights.parameters,
             bytes=weights.size,
-            mtime_ns=modified(path),
+            mtime_ns=modified(weights.sources),
             digest=digest_of(weights) if digest else "",
             features=features[0],
         )
@@ -73,16 +76,35 @@ def digest_of(weights: Weights) -> str:
     return whole.hexdigest()
 
 
-def _blocks(source: Source):  # type: ignore[no-untyped-def]
+def _blocks(source: Source) -> Iterator[memoryview]:
     for start in range(0, source.size, BLOCK):
         yield source.view(start, min(BLOCK, source.size - start))
 
 
-def modified(path: str | Path) -> int:
-    """Modification time in ns, 0 for what is not a local file."""
-    if "://" in str(path):
-        return 0
+def modified(sources: Sequence[Source]) -> int:
+    """The latest modification time of a model's files in ns, 0 for what is not local."""
+    times = [0]
+    for source in sources:
+        if isinstance(source, LocalFile):
+            try:
+                times.append(source.path.stat().st_mtime_ns)
+            except OSError as error:
+                raise UnreadableInput(source.name, f"cannot be looked at ({error.strerror})") from error
+    return max(times)
+
+
+def looked_at(path: str) -> tuple[int, int]:
+    """Size and modification time (ns) of a local model with all its shards and external data; only headers are read."""
+    with open_weights(path) as weights:
+        return weights.size, modified(weights.sources)
+
+
+@contextmanager
+def readable(path: object) -> Iterator[None]:
+    """Tensors are read late: what turns out to be damaged then is an error of the file, not of this program."""
     try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116
-    except OSError as error:
-        raise UnreadableInput(path, f"cannot be looked at ({error.strerror})") from error
+        yield
+    except (ValueError, KeyError, IndexError, TypeError, ArithmeticError, EOFError, OSError, AttributeError,
+            RecursionError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
+        why = f"has damaged weights ({type(error).__name__}: {str(error)[:160]}); fetch it again"
+        raise MalformedFile(path, why) from error

@@ -81,6 +81,8 @@ def find(suspects: Sequence[str | Path], library: Library, *, top: int = 10, alp
     answers: list[FindReport | UnreadableInput] = []
     for suspect in suspects:
         try:
+            if not groups:
+                hash_file(suspect, methods, digest=False)
             near, searched = _near(suspect, library, methods, groups, bases, top)
         except UnreadableInput as error:
             answers.append(error)

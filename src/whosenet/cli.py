@@ -26,6 +26,9 @@ LibraryPath = Annotated[Path, typer.Argument(help="The library folder.")]
 Alpha = Annotated[float, typer.Option(help="False-match rate of the verdict 'derived'.")]
 Base = Annotated[list[str] | None, typer.Option(help="A public model both sides may have started from; repeatable.")]
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it; Typer turns the interrupt into this."""
+
 
 def main() -> None:
     """Entry point: run a verb, turn whosenet's errors into one line and their exit code."""
@@ -35,9 +38,11 @@ def main() -> None:
         text = "".join(c if c.isprintable() else " " for c in str(error))
         print(f"whosenet: {' '.join(text.split())}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if isinstance(stopped, SystemExit) and stopped.code != INTERRUPTED:
+            raise
         print("whosenet: stopped; what was stored is safe, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

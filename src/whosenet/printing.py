@@ -24,6 +24,7 @@ from whosenet.verify.compare import Comparison
 
 FAIL_ON = 10
 """Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
+PIPE_WIDTH = 4096
 STYLE = {"derived": "bold red", "independent": "green", "inconclusive": "yellow"}
 
 
@@ -73,7 +74,8 @@ def shown(text: str) -> str:
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+    """As wide as the terminal; wide enough for any row where a file or a pipe is written."""
+    return Console() if sys.stdout.isatty() else Console(soft_wrap=True, width=PIPE_WIDTH)
 
 
 def hashes(answers: list[Hashed | UnreadableInput], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from bench.population.index import Store
 
 def baselines(records: list[dict[str, Any]]) -> dict[str, Any]:
     """SHA-256 of the file, profile of per-tensor standard deviations, elementwise cosine and correlation."""
-    family = np.unique([r["family"] for r in records], return_inverse=True)[1]
+    family = np.unique([r["parent"] or r["id"] for r in records], return_inverse=True)[1]
     cell = np.unique([f"{r['arch']}/{r['dataset']}" for r in records], return_inverse=True)[1]
     out = {}
     for name, distance in (

@@ -102,7 +102,7 @@ def _save(signature: str, cached: dict[str, Any]) -> None:
 
 def judge(code: np.ndarray, m_eff: np.ndarray, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Measures of one method."""
-    family = numbered([r["family"] for r in records])
+    family = numbered([r["parent"] or r["id"] for r in records])
     cell = numbered([f"{r['arch']}/{r['dataset']}" for r in records])
     distance, bits = metrics.hamming(code), 8 * code.shape[1]
     near, far = metrics.split_pairs(distance, family)

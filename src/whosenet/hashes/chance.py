@@ -30,19 +30,27 @@ def log10_p(distance: int, bits: int, m_eff: float) -> float:
 
 @lru_cache(maxsize=1 << 16)
 def _log10_p(distance: int, bits: int, step: int) -> float:
-    angle, weight = _angles(step)
-    tail = float(np.dot(weight, special.bdtr(distance, bits, angle / math.pi)))
-    return min(math.log10(max(tail, 1e-300)), 0.0)
+    angle, log_weight = _angles(step)
+    return min(float(special.logsumexp(log_weight + _log_tail(distance, bits, angle / math.pi))) / LOG10, 0.0)
+
+
+def _log_tail(distance: int, bits: int, p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log P(Binomial(bits, p) <= distance); where that underflows, a geometric bound from above."""
+    tail = special.bdtr(distance, bits, p)
+    log_choose = special.gammaln(bits + 1) - special.gammaln(distance + 1) - special.gammaln(bits - distance + 1)
+    with np.errstate(all="ignore"):
+        last = log_choose + distance * np.log(p) + (bits - distance) * np.log1p(-p)
+        ratio = distance * (1 - p) / ((bits - distance + 1) * p)
+        return np.where(tail > 1e-280, np.log(tail), last - np.log1p(-np.minimum(ratio, 0.999)))
 
 
 @lru_cache(maxsize=512)
 def _angles(step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angles between random directions in exp(step / STEPS) dimensions and their probabilities (density sin^(m-2))."""
+    """Angles between random directions in exp(step / STEPS) dimensions, and log probabilities (density sin^(m-2))."""
     m_eff = max(math.exp(step / STEPS), 2.0)
     angle = (np.arange(ANGLES) + 0.5) * (math.pi / ANGLES)
     log_weight = (m_eff - 2) * np.log(np.sin(angle))
-    weight = np.exp(log_weight - special.logsumexp(log_weight))
-    return angle[weight > 0], weight[weight > 0]
+    return angle, np.asarray(log_weight - special.logsumexp(log_weight))
 
 
 def log10_p_cosine(cosine: float, m_eff: float) -> float:

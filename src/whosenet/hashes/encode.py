@@ -87,8 +87,8 @@ def effective_part(values: NDArray[np.float64]) -> float:
 
     Hidden units are exchangeable: which one stands where is chance, so whatever correlation a net has along such an
     axis points elsewhere in a stranger, and the axis counts in full. One of the two unit axes may be none (pixels of
-    a first layer, classes of a head), and taps never are: there strangers may share structure, and the axis counts by the
-    participation ratio of its covariance (assumed separable). Axes averaged over their order count once.
+    a first layer, classes of a head), and taps never are: there strangers may share structure, and the axis counts by
+    the participation ratio of its covariance (assumed separable). Axes averaged over their order count once.
     """
     units = long_axes(values.shape)
     ratios = [_participation(values, k) for k in range(values.ndim)]

@@ -51,10 +51,11 @@ def attempt(call: Callable[[], Any]) -> Any:
 
 
 def _failed(answers: Iterable[Any]) -> None:
-    """Exit as if the first error had been raised, when nothing at all could be read."""
+    """Exit as if the last error had been raised, when nothing at all could be read; the others get their line, too."""
     errors = [a for a in answers if isinstance(a, WhosenetError)]
     if errors and len(errors) == len(list(answers)):
-        raise errors[0]
+        _say_errors(errors[:-1])
+        raise errors[-1]
 
 
 def _say_errors(answers: Iterable[Any]) -> None:
@@ -134,19 +135,18 @@ def progress(paths: list[str]) -> Iterator[Callable[[Step], None] | None]:
 
 def added(report: AddReport, *, as_json: bool) -> None:
     if report.failed and not (report.added or report.updated or report.unchanged):
-        _say_failures(report)
-        raise UnreadableInput(
-            report.failed[0]["path"], f"and all other files given ({len(report.failed)} in all) could not be read"
-        )
+        *others, last = report.failed
+        _say_failures(others)
+        raise UnreadableInput(last["path"], last["error"].removeprefix(f"{last['path']}: "))
     if as_json:
         emit(report.__dict__)
         return
     print(f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {len(report.failed)} failed")
-    _say_failures(report)
+    _say_failures(report.failed)
 
 
-def _say_failures(report: AddReport) -> None:
-    for failure in report.failed:
+def _say_failures(failures: list[dict[str, str]]) -> None:
+    for failure in failures:
         print(f"whosenet: {plain(failure['error'])}", file=sys.stderr)
 
 

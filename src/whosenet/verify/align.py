@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from whosenet.hashes.canonical import Shape, canonical, orders, why_left_out
 from whosenet.hashes.nts import balanced
@@ -80,6 +79,8 @@ def log10_choices(n: int, m: int) -> float:
 
 
 def _assign(shape: Shape, ours: list[Tensor], theirs: list[Tensor]) -> list[Pair]:
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that other verbs need not wait
+
     alike = orders(shape)
     if len(ours) == len(theirs) == len(alike) == 1:
         return [Pair(ours[0], theirs[0], alike[0])]

@@ -22,7 +22,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Files = Annotated[list[str], typer.Argument(help="Weight files: local paths, or http(s)://, s3://, hf://org/name.")]
-LibraryPath = Annotated[Path, typer.Argument(help="The library folder.")]
+LibraryPath = Annotated[Path, typer.Argument(help="The library folder.", readable=False)]
 Alpha = Annotated[float, typer.Option(help="False-match rate of the verdict 'derived'.")]
 Base = Annotated[list[str] | None, typer.Option(help="A public model both sides may have started from; repeatable.")]
 
@@ -88,7 +88,7 @@ def add(
 @app.command()
 def find(
     suspects: Files,
-    library: Annotated[Path, typer.Option(help="The library folder.")],
+    library: Annotated[Path, typer.Option(help="The library folder.", readable=False)],
     json: Json = False,
     top: Annotated[int, typer.Option(min=1, max=1000, help="Families to list.")] = 10,
     alpha: Alpha = 1e-6,

@@ -71,11 +71,22 @@ class Record:
         self.file, self.patience = file, PATIENCE
         self.writable = os.access(file.parent, os.W_OK) and (create or os.access(file, os.W_OK))
         self._frozen: tuple[int, ...] | None = None
-        self.db = self._connect("rwc" if create else "rw" if self.writable else "ro")
+        self._no_room: sqlite3.OperationalError | None = None
+        self.db = self._connect("rwc") if create else self._open()
         if create:
             self._create()
         elif self._one("PRAGMA application_id")[0] != APPLICATION:
             raise sqlite3.DatabaseError("record.sqlite is not a record of models")
+
+    def _open(self) -> sqlite3.Connection:
+        """On a full disk SQLite cannot make the index of its log, even to read: what is stored is read as it lies."""
+        try:
+            return self._connect("rw" if self.writable else "ro")
+        except sqlite3.OperationalError as error:
+            if not self.writable or error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+                raise
+            self._no_room, self.writable = error, False
+            return self._connect("ro")
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         self._frozen = None
@@ -115,6 +126,8 @@ class Record:
     @contextmanager
     def change(self, patience: float | None = None) -> Iterator[None]:
         """All writes inside become durable together, or none does. One writer at a time over all processes."""
+        if self._no_room:
+            raise self._no_room
         if not self.writable:
             raise PermissionError(errno.EACCES, "the folder or record.sqlite is read-only")
         self.db.execute(f"PRAGMA busy_timeout = {int(1000 * (self.patience if patience is None else patience))}")

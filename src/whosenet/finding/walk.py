@@ -21,11 +21,16 @@ def models(paths: Iterable[str | Path]) -> Iterator[str]:
     """
     seen: set[str] = set()
     for path in paths:
-        for found in [str(path)] if "://" in str(path) or not Path(path).is_dir() else _walk(Path(path)):
+        for found in [str(path)] if "://" in str(path) or not _folder(path) else _walk(Path(path)):
             name = found if "://" in found else os.path.abspath(found)  # noqa: PTH100 (links stay as they are)
             if name not in seen:
                 seen.add(name)
                 yield name
+
+
+def _folder(path: str | Path) -> bool:
+    """Unlike Path.is_dir, False for a name too long and below a folder that may not be entered: the reader says why."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from whosenet import registry
@@ -28,7 +29,8 @@ def open_weights(path: str | Path) -> Weights:
 
     Raises UnreadableInput (or a subclass) with the file's name and the way out.
     """
-    path = _inside(path) if "://" not in str(path) and Path(path).is_dir() else path
+    # os.path: Path.is_dir raises for a name too long and for a folder that may not be entered
+    path = _inside(path) if "://" not in str(path) and os.path.isdir(path) else path  # noqa: PTH112
     source = open_source(path)
     try:
         reader = _reader(source)

@@ -11,7 +11,7 @@ INDEPENDENT_P = 0.01
 POWER = 0.99
 """... and only if a copy by the weakest edit on the list would have been found with this probability."""
 
-WEAKEST_COSINE = 0.45
+WEAKEST_COSINE = 0.75
 """Cosine between a model and the weakest of its listed edits (docs/methods/nts.md, from the development split)."""
 
 MATCHED_SHARE = 0.5

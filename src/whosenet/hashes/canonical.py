@@ -47,8 +47,9 @@ def canonical(shape: Iterable[int]) -> Canonical:
 
 
 def long_axes(shape: Shape) -> list[int]:
-    """The (at most two) unit axes: the longest, and the second if it is long enough not to be a tap axis."""
-    return [0] + [k for k in (1,) if k < len(shape) and shape[k] >= CENTRED_FROM]
+    """The unit axes: the longest, the second if it is too long to be a tap axis, and whatever is as long as these."""
+    lengths = {shape[0]} | {d for d in shape[1:2] if d >= CENTRED_FROM}
+    return [k for k, d in enumerate(shape) if d in lengths]
 
 
 def orders(shape: Shape) -> list[tuple[int, ...]]:
@@ -92,10 +93,12 @@ def why_left_out(tensor: Tensor) -> str | None:
 
 def _probe(tensor: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Some 16 rows along the last axis and 32 columns along the first, spread over the tensor, as float64."""
-    last = next(d for d in reversed(tensor.shape) if d != 1)
-    length = min(tensor.shape[0], BLOCK)
-    rows = [_thin(tensor.raw(i, i + 1).reshape(-1, last), 4) for i in _spread(tensor.shape[0], PROBE // 2)]
-    block = tensor.raw(0, length).reshape(length, -1)
+    squeezed = canonical(tensor.shape).squeezed
+    first, last, length = squeezed[0], squeezed[-1], min(squeezed[0], BLOCK)
+    whole = tensor.raw().reshape(first, -1) if tensor.shape[0] == 1 else None
+    take = tensor.raw if whole is None else lambda a, b: whole[a:b]
+    rows = [_thin(take(i, i + 1).reshape(-1, last), 4) for i in _spread(first, PROBE // 2)]
+    block = take(0, length).reshape(length, -1)
     columns = block[:, _spread(block.shape[1], PROBE)]  # row by row, as the memory lies
     return np.concatenate(rows).astype(np.float64), np.ascontiguousarray(columns.T).astype(np.float64)
 
@@ -128,8 +131,9 @@ def _sinusoidal(rows: NDArray[np.float64]) -> bool:
 
 
 def _peaked(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows have 90 % of their energy in five neighbouring frequencies."""
-    power = np.abs(np.fft.rfft(rows - rows.mean(axis=1, keepdims=True))) ** 2
+    """Which rows have 90 % of their energy in five neighbouring frequencies (under a Hann window: less leakage)."""
+    window = np.hanning(rows.shape[1])
+    power = np.abs(np.fft.rfft((rows - rows.mean(axis=1, keepdims=True)) * window)) ** 2
     ring = np.concatenate([power[:, -2:], power, power[:, :2]], axis=1)
     near = ring[:, 4:] + ring[:, 3:-1] + ring[:, 2:-2] + ring[:, 1:-3] + ring[:, :-4]
     return np.asarray(near.max(axis=1) > 0.9 * power.sum(axis=1))

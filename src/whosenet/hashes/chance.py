@@ -48,9 +48,9 @@ def _log_tail(distance: int, bits: int, p: NDArray[np.float64]) -> NDArray[np.fl
 def _angles(step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Angles between random directions in exp(step / STEPS) dimensions, and log probabilities (density sin^(m-2))."""
     m_eff = max(math.exp(step / STEPS), 2.0)
-    angle = (np.arange(ANGLES) + 0.5) * (math.pi / ANGLES)
+    angle: NDArray[np.float64] = (np.arange(ANGLES, dtype=np.float64) + 0.5) * (math.pi / ANGLES)
     log_weight = (m_eff - 2) * np.log(np.sin(angle))
-    return angle, np.asarray(log_weight - special.logsumexp(log_weight))
+    return angle, np.asarray(log_weight - special.logsumexp(log_weight), dtype=np.float64)
 
 
 def log10_p_cosine(cosine: float, m_eff: float) -> float:

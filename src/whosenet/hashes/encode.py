@@ -93,8 +93,10 @@ def effective_part(values: NDArray[np.float64]) -> float:
     units = long_axes(values.shape)
     ratios = [_participation(values, k) for k in range(values.ndim)]
     taps = math.prod(r for k, r in enumerate(ratios) if k not in units)
-    full = [values.shape[k] - 1 for k in units]
-    count = full[0] if len(units) == 1 else min(full[0] * ratios[1], full[1] * ratios[0])
+    full = {k: max(values.shape[k] - 1, 1) for k in units}
+    count = math.prod(full.values())
+    if len(units) > 1:
+        count = min(count / full[k] * ratios[k] for k in units)
     return float(max(1.0, taps * count / len(orders(values.shape))))
 
 

@@ -16,7 +16,7 @@ from whosenet.hashes.sketch import axis, sketch
 from whosenet.hashes.statistics import IMPORTANT, STATISTICS, segment_features
 from whosenet.weights.base import Tensor
 
-BALANCING = 4
+BALANCING = 8
 
 
 class NTS(Hash):
@@ -95,10 +95,16 @@ def centred(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
 
 
 def balanced(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Slices along each unit axis scaled to equal RMS, alternately: folded batch norm changes nothing."""
-    for _ in range(BALANCING):
-        for k in long_axes(values.shape):
+    """Slices along each unit axis scaled to equal RMS: folding batch norm or rescaling units changes next to nothing.
+
+    All axes at once with half steps, so that a transposed square array gives the transposed result.
+    """
+    units = long_axes(values.shape)
+    for _ in range(BALANCING if len(units) > 1 else 1):
+        scale = np.ones((1,) * values.ndim)
+        for k in units:
             others = tuple(a for a in range(values.ndim) if a != k)
             rms = np.sqrt(np.mean(values**2, axis=others, keepdims=True))
-            values = values / np.where(rms > 0, rms, 1.0)
+            scale = scale * np.where(rms > 0, rms, 1.0) ** (1 / len(units))
+        values = values / scale
     return values * (1.0 / max(math.sqrt(float(np.mean(values**2))), 1e-300))

@@ -120,7 +120,8 @@ def _datasets(name: str, root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]
     seen, waiting = set(), [("", root)]
     while waiting:
         path, node = waiting.pop()
-        address = h5py.h5o.get_info(node.id).addr
+        # h5o.get_info would also measure heaps and indices, and a damaged one keeps it busy for ever.
+        address = h5py.h5g.get_objinfo(node.id).objno
         if address in seen:
             continue
         seen.add(address)

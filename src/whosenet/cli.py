@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from whosenet.errors import UsageError, WhosenetError
+from whosenet.errors import UsageError, WhosenetError, WhosenetWarning
 
 app = typer.Typer(
     name="whosenet",
@@ -33,10 +34,11 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point: run a verb, turn whosenet's errors into one line and their exit code."""
     try:
-        app(standalone_mode=True)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_note, warnings.showwarning)
+            app(standalone_mode=True)
     except WhosenetError as error:
-        text = "".join(c if c.isprintable() else " " for c in str(error))
-        print(f"whosenet: {' '.join(text.split())}", file=sys.stderr)
+        _say(str(error))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as stopped:
         if isinstance(stopped, SystemExit) and stopped.code != INTERRUPTED:
@@ -46,6 +48,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _say(text: str) -> None:
+    """One line on stderr, without what a stranger's file could do to a terminal."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    print(f"whosenet: {' '.join(printable.split())}", file=sys.stderr)
+
+
+def _note(usual: Any, message: Warning | str, category: type[Warning], *where: Any) -> None:
+    _say(f"note: {message}") if issubclass(category, WhosenetWarning) else usual(message, category, *where)
 
 
 def _alpha(value: float) -> float:

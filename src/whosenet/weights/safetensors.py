@@ -59,7 +59,7 @@ def _tensors(source: Source) -> list[Tensor]:
     made = [_tensor(source, name, header[name], 8 + length + spans[name][0], spans[name]) for name in header]
     tensors = [tensor for tensor in made if tensor is not None]
     if len(tensors) < len(made):
-        kinds = sorted({str(e["dtype"])[:20] for e in header.values() if e["dtype"] not in (*DTYPES, PACKED)})
+        kinds = sorted({ascii(e["dtype"][:20])[1:-1] for e in header.values() if e["dtype"] not in (*DTYPES, PACKED)})
         why = f"left out {len(made) - len(tensors)} tensors of types read nowhere here: {', '.join(kinds[:5])}"
         warnings.warn(f"{source.name}: {why}", WhosenetWarning, stacklevel=2)
     return tensors

@@ -61,11 +61,14 @@ class SuspectUnreachable(WhosenetError):
 
 
 class MissingExtra(WhosenetError):
+    """An optional dependency is missing; `path` is the file that needed it, if one did."""
+
     exit_code = 6
 
-    def __init__(self, extra: str, what: str) -> None:
+    def __init__(self, extra: str, what: str, path: object = "") -> None:
         super().__init__(f"{what} needs an optional dependency; install it with: pip install 'whosenet[{extra}]'")
         self.extra = extra
+        self.path = str(path)
 
 
 class Refused(WhosenetError):

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from whosenet import registry
-from whosenet.errors import UnreadableInput, WhosenetError
+from whosenet.errors import MissingExtra, UnreadableInput, WhosenetError
 from whosenet.finding.add import AddReport, Step
 from whosenet.finding.hashing import Hashed
 from whosenet.finding.search import FindReport, Match
@@ -43,10 +43,10 @@ def _finite(value: Any) -> Any:
 
 
 def attempt(call: Callable[[], Any]) -> Any:
-    """The answer, or the error of a file that cannot be read."""
+    """The answer, or the error of a file that cannot be read here."""
     try:
         return call()
-    except UnreadableInput as error:
+    except (UnreadableInput, MissingExtra) as error:
         return error
 
 
@@ -79,7 +79,7 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(soft_wrap=True, width=PIPE_WIDTH)
 
 
-def hashes(answers: list[Hashed | UnreadableInput], *, as_json: bool) -> None:
+def hashes(answers: list[Hashed | UnreadableInput | MissingExtra], *, as_json: bool) -> None:
     _failed(answers)
     if as_json:
         emit([_hash_row(a) for a in answers])
@@ -90,8 +90,8 @@ def hashes(answers: list[Hashed | UnreadableInput], *, as_json: bool) -> None:
             print(f"{answer.codes[0]}  {plain(answer.path)}")
 
 
-def _hash_row(answer: Hashed | UnreadableInput) -> dict[str, Any]:
-    if isinstance(answer, UnreadableInput):
+def _hash_row(answer: Hashed | UnreadableInput | MissingExtra) -> dict[str, Any]:
+    if isinstance(answer, UnreadableInput | MissingExtra):
         return {"path": answer.path, "error": str(answer)}
     code = answer.codes[0]
     return {
@@ -150,7 +150,7 @@ def _say_failures(failures: list[dict[str, str]]) -> None:
         print(f"whosenet: {plain(failure['error'])}", file=sys.stderr)
 
 
-def found(answers: list[FindReport | UnreadableInput], *, as_json: bool, fail_on: str | None) -> None:
+def found(answers: list[FindReport | UnreadableInput | MissingExtra], *, as_json: bool, fail_on: str | None) -> None:
     _failed(answers)
     if as_json:
         documents = [_find_document(a) for a in answers]
@@ -164,8 +164,8 @@ def found(answers: list[FindReport | UnreadableInput], *, as_json: bool, fail_on
         sys.exit(FAIL_ON)
 
 
-def _find_document(answer: FindReport | UnreadableInput) -> dict[str, Any]:
-    if isinstance(answer, UnreadableInput):
+def _find_document(answer: FindReport | UnreadableInput | MissingExtra) -> dict[str, Any]:
+    if isinstance(answer, UnreadableInput | MissingExtra):
         return {"suspect": answer.path, "error": str(answer)}
     return {"suspect": answer.suspect, "searched": answer.searched, "alpha": answer.alpha,
             "matches": [_match_document(m) for m in answer.matches]}  # fmt: skip

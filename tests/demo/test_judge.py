@@ -29,7 +29,7 @@ def compared(verdict: str, *relation: str) -> Comparison:
         ("copy", ["ours"], compared("independent"), "stranger", "wrong"),
         ("copy", ["ours", "theirs"], compared("derived"), "copy", "wrong"),
         ("copy", ["theirs"], compared("derived"), "copy", "wrong"),
-        ("copy", ["ours"], compared("derived", "fine-tune", "shared-start"), "shared-start", "undecided"),
+        ("copy", ["ours"], compared("derived", "fine-tune", "shared-start"), "shared-start", "right"),
         ("twin", [], compared("independent"), "stranger", "right"),
         ("twin", [], compared("inconclusive"), "undecided", "undecided"),
         ("twin", [], compared("derived"), "copy", "wrong"),

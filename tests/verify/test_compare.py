@@ -142,7 +142,22 @@ EDITS = {
 def test_the_relation_is_said_in_the_words_of_the_field(word: str) -> None:
     model = nets.net(37)
     found = run(model, EDITS[word](model))
-    assert found.verdict == "derived" and found.relation == [word.split()[0]], found.relation
+    wanted = ["fine-tune", "shared-start"] if word == "fine-tune" else [word.split()[0]]
+    assert found.verdict == "derived" and found.relation == wanted, found.relation
+
+
+def test_a_fine_tune_with_frozen_layers_is_no_shared_start() -> None:
+    model = nets.net(37)
+    tuned = nets.noisy(model, 0.1) | {"conv1.weight": model["conv1.weight"]}
+    assert run(model, tuned).relation == ["fine-tune"]
+
+
+def test_hidden_units_in_another_order_are_not_cleared() -> None:
+    model = nets.net(37)
+    rng = np.random.default_rng(3)
+    shuffled = {k: rng.permutation(rng.permutation(v, axis=0), axis=1) for k, v in model.items()}
+    found = run(model, shuffled)
+    assert found.verdict == "inconclusive" and "other places" in found.reason
 
 
 def test_an_export_is_called_one() -> None:

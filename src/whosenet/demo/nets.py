@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 State = dict[str, NDArray[np.float32]]
 BATCH = 64
-RECIPES = {"cnn": {"rate": 0.1, "decay": 5e-4, "epochs": 20}, "mlp": {"rate": 0.3, "decay": 3e-3, "epochs": 40}}
+RECIPES = {"cnn": {"rate": 0.1, "decay": 5e-4, "epochs": 20}, "mlp": {"rate": 0.1, "decay": 5e-4, "epochs": 20}}
 """Rates high enough that a net leaves its start: two timid trainings from one start look like fine-tuning."""
 HEAD = "head"
 """Every net's last layer has this name."""

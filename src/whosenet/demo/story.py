@@ -141,24 +141,25 @@ def _row(suspect: Suspect, lib: Library, cast: Cast, alpha: float) -> dict[str, 
 def judge(truth: Truth, owner: str, accused: list[str], compared: Comparison) -> tuple[str, str]:
     """(what whosenet says in the end, right | undecided | wrong).
 
-    `find` names candidates, `compare` decides about them. A shared start is a relation, not an accusation. Right for a
-    copy: found as its owner's and nobody else's, and confirmed. Right for a twin: nobody's copy, and cleared.
+    `find` names candidates, `compare` decides about them. Where every weight moved, a fine-tune and a second training
+    from the same random start can look alike, and both are named: right for either. Right for a twin: nobody's copy,
+    and cleared.
     """
-    if compared.verdict == "derived":
-        verdict = "shared-start" if "shared-start" in compared.relation else "copy"
-    else:
-        verdict = "stranger" if compared.verdict == "independent" else "undecided"
+    verdict = _said(compared)
     elsewhere = [name for name in accused if name != owner]
     if elsewhere or (truth == "twin" and accused):
         return verdict, "wrong"
     if truth == "copy":
-        return (
-            verdict,
-            "right" if accused and verdict == "copy" else "undecided" if verdict == "shared-start" else "wrong",
-        )
+        return verdict, "right" if accused and compared.verdict == "derived" else "wrong"
     if verdict == {"twin": "stranger", "shared-start": "shared-start"}[truth]:
         return verdict, "right"
     return verdict, "undecided" if verdict == "undecided" else "wrong"
+
+
+def _said(compared: Comparison) -> str:
+    if compared.verdict == "derived":
+        return "shared-start" if "shared-start" in compared.relation else "copy"
+    return "stranger" if compared.verdict == "independent" else "undecided"
 
 
 def _compare(a: Path, b: Path, alpha: float) -> Comparison:

@@ -12,6 +12,7 @@ from whosenet.report.page import p_text
 
 STYLE = {"copy": "red", "stranger": "blue", "shared-start": "yellow", "undecided": "dim"}
 OUTCOME = {"right": "[bold green]right[/]", "wrong": "[bold white on red]wrong[/]", "undecided": "[yellow]open[/]"}
+WORDS = {"shared-start": "copy or shared start"}
 TITLES = {"copy": "copies", "twin": "honest twins", "shared-start": "same random start"}
 PLAIN_WIDTH = 140
 
@@ -50,7 +51,7 @@ def _suspects(rows: list[dict[str, Any]], width: int) -> Table:
 def _cells(row: dict[str, Any]) -> dict[str, str]:
     """Heading -> text."""
     found, compared = row["find"], row["compare"]
-    verdict = row["verdict"] + (f" of {row['owner']}" if row["verdict"] == "copy" else "")
+    verdict = WORDS.get(row["verdict"], row["verdict"]) + (f" of {row['owner']}" if row["verdict"] == "copy" else "")
     return {
         "suspect": row["suspect"].removesuffix(".safetensors"),
         "the truth": row["edit"],
@@ -68,7 +69,7 @@ def _counts(c: dict[str, int]) -> str:
     return (
         f"\n[bold]{c['copies_found']} of {c['copies']}[/] copies found with their owner; "
         f"[bold]{c['twins_accused']} of {c['twins']}[/] honest twins accused, [bold]{c['twins_cleared']}[/] cleared; "
-        f"[bold]{c['starts_right']} of {c['starts']}[/] shared starts told from copies\n"
+        f"[bold]{c['starts_right']} of {c['starts']}[/] trainings from a shared start not called plain copies\n"
     )
 
 

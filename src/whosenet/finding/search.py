@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whosenet import thresholds
-from whosenet.errors import LibraryError, UnreadableInput
+from whosenet.errors import LibraryError, MissingExtra, UnreadableInput
 from whosenet.finding.discount import beyond
 from whosenet.finding.hashing import Hashed, hash_file, hasher
 from whosenet.hashes import chance
@@ -63,6 +63,10 @@ class FindReport:
     matches: list[Match] = field(default_factory=list)
 
 
+Answer = FindReport | UnreadableInput | MissingExtra
+"""A report, or why this suspect has none."""
+
+
 @dataclass(frozen=True)
 class _Near:
     hit: Hit
@@ -71,20 +75,20 @@ class _Near:
 
 
 def find(suspects: Sequence[str | Path], library: Library, *, top: int = 10, alpha: float = thresholds.ALPHA,
-         verify: bool = False, base: Sequence[str | Path] = ()) -> list[FindReport | UnreadableInput]:  # fmt: skip
+         verify: bool = False, base: Sequence[str | Path] = ()) -> list[Answer]:  # fmt: skip
     """One report a suspect, in order; an unreadable suspect is answered by its error. Raises LibraryError."""
     groups = library.groups()
     if len(library) and not groups:
         raise LibraryError(f"{library.path}: holds no code that can be searched; add its files again")
     methods = [hasher(g.signature) for g in groups] or [hasher()]
     bases = [[_features(path, m) for path in base] for m in methods]
-    answers: list[FindReport | UnreadableInput] = []
+    answers: list[Answer] = []
     for suspect in suspects:
         try:
             if not groups:
                 hash_file(suspect, methods, digest=False)
             near, searched = _near(suspect, library, methods, groups, bases, top)
-        except UnreadableInput as error:
+        except (UnreadableInput, MissingExtra) as error:
             answers.append(error)
             continue
         matches = _matches(near, searched, top, alpha)
@@ -187,6 +191,6 @@ def _verified(suspect: str | Path, match: Match, place: int, alpha: float, base:
         with open_weights(match.path) as a, open_weights(suspect) as b:
             root = open_weights(base[0]) if base else None
             comparison = compare(a, b, alpha=alpha, base=root)
-    except UnreadableInput:
+    except (UnreadableInput, MissingExtra):
         return match
     return Match(**{**match.__dict__, "comparison": comparison})

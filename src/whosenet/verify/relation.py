@@ -32,20 +32,22 @@ class Traced:
     similarity: float
     change: str
     """identical, cast, quantised, pruned, rescaled, fine-tune."""
-
-    @property
-    def identical(self) -> bool:
-        return self.change == "identical"
+    same_numbers: bool = False
+    """The same values, but at other places."""
 
     @property
     def note(self) -> str:
+        if self.same_numbers:
+            return "the same numbers in another order"
         moved = self.pair.order != tuple(sorted(self.pair.order)) or self.pair.a.shape != self.pair.b.shape
         return self.change + (", axes in another order" if moved else "")
 
 
 def trace(pair: Pair, x: Array, y: Array) -> Traced:
     """Look at the numbers of two aligned arrays of one shape."""
-    return Traced(pair, _pearson(x, y), _change(pair, x, y))
+    similarity = _pearson(x, y)
+    elsewhere = similarity < CLOSE and np.allclose(np.sort(x, axis=None), np.sort(y, axis=None), rtol=1e-5)
+    return Traced(pair, similarity, _change(pair, x, y), bool(elsewhere))
 
 
 def _change(pair: Pair, x: Array, y: Array) -> str:
@@ -61,7 +63,7 @@ def _change(pair: Pair, x: Array, y: Array) -> str:
         return "pruned"
     if alike > CLOSE and _on_few_levels(x) != _on_few_levels(y):
         return "quantised"
-    return "rescaled" if alike > SAME_UP_TO_SCALE else "fine-tune"
+    return "rescaled" if alike > SAME_UP_TO_SCALE and 1 - _pearson(x, y) > 10 * (1 - alike) else "fine-tune"
 
 
 def _rounded(pair: Pair, x: Array, y: Array) -> bool:
@@ -102,8 +104,8 @@ def _pearson(x: Array, y: Array) -> float:
     return float(np.clip(np.corrcoef(x.ravel(), y.ravel())[0, 1], -1.0, 1.0))
 
 
-def relation(found: list[Traced], *, pairs_all: list[Traced], formats: tuple[str, str]) -> list[str]:
-    """The likely story of the whole model, the strongest change first, in the words of the field."""
+def relation(found: list[Traced], lost: int, formats: tuple[str, str]) -> list[str]:
+    """The likely story of the whole model in the words of the field; `lost`: tensors of B that are not from A."""
     changes = {t.change for t in found}
     words = ["export"] if formats[0] != formats[1] else []
     words += [w for w in ("quantised", "pruned", "cast") if w in changes]
@@ -111,15 +113,18 @@ def relation(found: list[Traced], *, pairs_all: list[Traced], formats: tuple[str
         words.append("rescaled")
     if "fine-tune" in changes:
         words += _trained([t for t in found if t.change == "fine-tune"], changes)
-    lost = [t for t in pairs_all if t not in found]
-    if lost and len(lost) <= 2 and len(found) >= 2 * len(lost):
+    if 0 < lost <= 2 and len(found) >= 2 * lost:
         words.append("head-replaced")
     return words or ["re-save"]
 
 
 def _trained(changed: list[Traced], changes: set[str]) -> list[str]:
-    """Fine-tuning, unless other changes explain it, or two trainings from one start would look the same."""
+    """Fine-tuning for sure only where other tensors were left untouched: two gentle trainings from one start can end as
+    near to each other as a model and its fine-tune, so otherwise both are named, the likelier first."""
     similarity = float(np.average([t.similarity for t in changed], weights=[t.pair.a.elements for t in changed]))
     if similarity > 0.98 and changes & {"quantised", "cast"}:
         return []
-    return ["fine-tune"] if similarity >= thresholds.SHARED_START_COSINE else ["fine-tune", "shared-start"]
+    if "identical" in changes:
+        return ["fine-tune"]
+    both = ["fine-tune", "shared-start"]
+    return both if similarity >= thresholds.SHARED_START_COSINE else both[::-1]

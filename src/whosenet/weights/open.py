@@ -40,7 +40,7 @@ def open_weights(path: str | Path) -> Weights:
         raise
     except ImportError as error:
         source.close()
-        raise MissingExtra(reader.extra or "demo", f"reading {reader.name} files") from error
+        raise MissingExtra(reader.extra or "demo", f"{path}: reading {reader.name} files", path) from error
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, EOFError, OSError, AttributeError,
             RecursionError, MemoryError) as error:  # fmt: skip
         source.close()

@@ -34,7 +34,9 @@ SEED = 7
 
 def as_weights(arrays: dict[str, np.ndarray]) -> Weights:
     """A net in memory as the readers would give it."""
-    return Weights("memory", "memory", [Tensor(k, v.shape, "float32", lambda a, b, v=v: v[a:b]) for k, v in arrays.items()], 0)
+    return Weights(
+        "memory", "memory", [Tensor(k, v.shape, "float32", lambda a, b, v=v: v[a:b]) for k, v in arrays.items()], 0
+    )
 
 
 def nets(kind: str) -> Iterator[Weights]:
@@ -70,7 +72,13 @@ def stated(d: np.ndarray, m: np.ndarray, bits: int) -> np.ndarray:
 def _level(log10_p: np.ndarray, level: float) -> dict[str, Any]:
     hits = int((log10_p <= math.log10(level)).sum())
     expected = level * len(log10_p)
-    return {"level": level, "observed": hits / len(log10_p), "hits": hits, "expected_hits": expected, "ratio": hits / expected}
+    return {
+        "level": level,
+        "observed": hits / len(log10_p),
+        "hits": hits,
+        "expected_hits": expected,
+        "ratio": hits / expected,
+    }
 
 
 def _expected(bits: int, m_eff: float) -> np.ndarray:
@@ -121,11 +129,18 @@ def main() -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    rows = ["| nets | pairs | mean distance | " + " | ".join(f"p <= {a:g}" for a in LEVELS[:5]) + " |", "|---" * 8 + "|"]
+    rows = [
+        "| nets | pairs | mean distance | " + " | ".join(f"p <= {a:g}" for a in LEVELS[:5]) + " |",
+        "|---" * 8 + "|",
+    ]
     for kind, r in results.items():
         for what in ("codes", "compare"):
             cells = [f"{x['observed']:.2g} ({x['ratio']:.2f}x)" for x in r[what]["levels"][:5]]
-            mean = f"{r[what]['distance_mean']:.4f}" if what == "codes" else f"z {r[what]['z_mean']:.2f} +- {r[what]['z_std']:.2f}"
+            mean = (
+                f"{r[what]['distance_mean']:.4f}"
+                if what == "codes"
+                else f"z {r[what]['z_mean']:.2f} +- {r[what]['z_std']:.2f}"
+            )
             rows.append(f"| {kind}, {what} | {r[what]['pairs']} | {mean} | " + " | ".join(cells) + " |")
     shared = "; ".join(
         f"{k}: distance {r['shared_start']['distance']['min']:.0f} to {r['shared_start']['distance']['max']:.0f} of 256, "
@@ -147,7 +162,9 @@ def plot(results: dict[str, Any]) -> None:
         c = r["codes"]
         observed = np.cumsum(c["histogram"]) / c["pairs"]
         line = axes[0].semilogy(np.arange(len(observed)), observed, label=f"{kind}: observed, {c['pairs']:,} pairs")[0]
-        axes[0].semilogy(np.arange(len(observed)), np.cumsum(c["expected"]), "--", color=line.get_color(), label=f"{kind}: stated")
+        axes[0].semilogy(
+            np.arange(len(observed)), np.cumsum(c["expected"]), "--", color=line.get_color(), label=f"{kind}: stated"
+        )
         levels = [x for x in c["levels"] if x["hits"]]
         axes[1].loglog([x["level"] for x in levels], [x["observed"] for x in levels], "o-", label=f"{kind}, codes")
         levels = [x for x in r["compare"]["levels"] if x["hits"]]

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from blake3 import blake3
 
+import whosenet.hashes
 from bench import find_metrics as metrics
 from bench import record
 from bench.population.index import Store, default_root
@@ -57,7 +60,9 @@ def codes(records: list[dict[str, Any]], configs: list[Config], split: str) -> d
     groups: dict[str, list[NTS]] = defaultdict(list)
     for config in configs:
         made = NTS(**config)
-        groups[json.dumps({k: made.parameters[k] for k in ("statistic", "importance", "unit", "segments")})].append(made)
+        groups[json.dumps({k: made.parameters[k] for k in ("statistic", "importance", "unit", "segments")})].append(
+            made
+        )
     for hashers in groups.values():
         cached = {h.signature: _cache(h.signature) for h in hashers}
         for i, r in enumerate(records):
@@ -69,7 +74,10 @@ def codes(records: list[dict[str, Any]], configs: list[Config], split: str) -> d
         for h in hashers:
             _save(h.signature, cached[h.signature])
             rows = [cached[h.signature][r["sha256"]] for r in records]
-            out[h.signature] = (np.stack([np.frombuffer(bytes.fromhex(x[0]), np.uint8) for x in rows]), np.array([x[1] for x in rows]))
+            out[h.signature] = (
+                np.stack([np.frombuffer(bytes.fromhex(x[0]), np.uint8) for x in rows]),
+                np.array([x[1] for x in rows]),
+            )
     return out
 
 
@@ -79,13 +87,23 @@ def _hash(r: dict[str, Any], missing: list[NTS], cached: dict[str, dict[str, Any
     for h in missing:
         try:
             m_eff = round(h.effective(features), 1)
-            cached[h.signature][r["sha256"]] = [np.packbits(encode(features, h.parameters["encoding"], h.parameters["bits"])).tobytes().hex(), m_eff]
+            cached[h.signature][r["sha256"]] = [
+                np.packbits(encode(features, h.parameters["encoding"], h.parameters["bits"])).tobytes().hex(),
+                m_eff,
+            ]
         except UnreadableInput as error:
             raise SystemExit(f"{r['id']}: {error}") from error
 
 
 def _file(signature: str) -> Path:
-    return default_root() / "codes" / (signature.replace("/", "-") + ".json")
+    return default_root() / "codes" / _source_digest() / (signature.replace("/", "-") + ".json")
+
+
+@cache
+def _source_digest() -> str:
+    """Of the hashing code itself: cached codes are never older than what made them."""
+    package = Path(whosenet.hashes.__file__).parent
+    return blake3(b"".join(p.read_bytes() for p in sorted(package.glob("*.py")))).hexdigest()[:16]
 
 
 def _cache(signature: str) -> dict[str, Any]:
@@ -121,7 +139,9 @@ def judge(code: np.ndarray, m_eff: np.ndarray, records: list[dict[str, Any]]) ->
         "pairs_strangers_same_cell": int(twins.sum()),
         "stranger_distance_mean": float(far.mean() / bits), "stranger_distance_min": int(far.min()),
         "copy_distance_max": int(near.max()),
-        "missed_by_edit": by_edit(accused, records), "roc": metrics.roc(near, far, 60),
+        "distances_same_family": np.bincount(near, minlength=bits + 1), "distances_strangers": np.bincount(far, minlength=bits + 1),
+        "threshold": int(np.median(limit)), "missed_by_edit": by_edit(accused, records),
+        "edits": edits(distance, records), "roc": metrics.roc(near, far, 60),
     }  # fmt: skip
 
 
@@ -143,6 +163,44 @@ def by_edit(accused: np.ndarray, records: list[dict[str, Any]]) -> dict[str, flo
     return {edit: float(np.mean(m)) for edit, m in missed.items()}
 
 
+def edits(distance: np.ndarray, records: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Median and largest distance of each edit's copies from their parent: the list of light edits."""
+    parent = {r["id"]: i for i, r in enumerate(records) if r["parent"] is None}
+    found: dict[str, list[int]] = defaultdict(list)
+    for i, r in enumerate(records):
+        if r["parent"] in parent:
+            found[r["edit"]].append(int(distance[i, parent[r["parent"]]]))
+    return {e: {"copies": len(d), "median": int(np.median(d)), "max": max(d)} for e, d in sorted(found.items())}
+
+
+def plot(split: str, r: dict[str, Any], models: int) -> None:
+    """Distances of relatives and of strangers, on a log scale, with the threshold of a 1e-6 pair."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 3.2))
+    at = np.arange(r["bits"] + 1)
+    axes.bar(at, r["distances_strangers"], width=1, color="#3b6fb5", label=f"strangers, {r['pairs_strangers']:,} pairs")
+    axes.bar(
+        at,
+        r["distances_same_family"],
+        width=1,
+        color="#c23b3b",
+        alpha=0.85,
+        label=f"relatives, {r['pairs_same_family']:,} pairs",
+    )
+    axes.axvline(
+        r["threshold"] + 0.5, color="black", lw=1, ls="--", label=f"p <= {ALPHA:g} a pair: {r['threshold']} bits"
+    )
+    axes.set(yscale="log", xlim=(-1, 170), xlabel=f"distance of two codes, of {r['bits']} bits", ylabel="pairs",
+             title=f"{models:,} networks trained on real images, and their edited copies")  # fmt: skip
+    axes.legend(fontsize=8, loc="upper center")
+    figure.tight_layout()
+    figure.savefig(record.RESULTS / f"find_library_{split}.svg")
+
+
 def numbered(names: list[str]) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
@@ -158,12 +216,18 @@ def main(split: str) -> None:
 
         results["baselines"] = baselines(records)
     record.write(f"find_library_{split}", results, table(results))
+    plot(split, results["methods"][NTS().signature], len(records))
 
 
 def table(results: dict[str, Any]) -> str:
-    rows = ["| method | AUC | AUC, same architecture and data | mAP | missed at 1e-6 | false matches at 1e-6 | strangers' mean distance |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| method | AUC | AUC, same architecture and data | mAP | missed at 1e-6 | false matches at 1e-6 | strangers' mean distance |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, r in sorted(results["methods"].items(), key=lambda kv: -kv[1]["auc"]):
-        rows.append(f"| {name} | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | {r['missed_rate']:.2%} | {r['false_matches']} of {r['pairs_strangers']} | {r['stranger_distance_mean']:.4f} |")
+        rows.append(
+            f"| {name} | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | {r['missed_rate']:.2%} | {r['false_matches']} of {r['pairs_strangers']} | {r['stranger_distance_mean']:.4f} |"
+        )
     for name, r in results.get("baselines", {}).items():
         rows.append(f"| *{name}* | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | | | |")
     return f"{results['models']} models, split {results['split']}\n\n" + "\n".join(rows) + "\n"

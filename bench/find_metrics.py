@@ -37,7 +37,9 @@ def roc(positive: NDArray[Any], negative: NDArray[Any], points: int = 200) -> li
     levels = np.unique(np.concatenate([positive, negative]))
     chosen = levels[np.unique(np.linspace(0, len(levels) - 1, points).astype(int))]
     p, n = np.sort(positive), np.sort(negative)
-    return [[float(t), np.searchsorted(n, t, "right") / len(n), np.searchsorted(p, t, "right") / len(p)] for t in chosen]
+    return [
+        [float(t), np.searchsorted(n, t, "right") / len(n), np.searchsorted(p, t, "right") / len(p)] for t in chosen
+    ]
 
 
 def mean_average_precision(distance: NDArray[Any], family: NDArray[np.int64]) -> float:

@@ -1,6 +1,6 @@
 """Real weight files by many authors: every pair whose relation is known, looked up by `find` and tested by `compare`.
 
-    python bench/find_real.py [FOLDER_WITH_manifest.json]
+python bench/find_real.py [FOLDER_WITH_manifest.json]
 """
 
 from __future__ import annotations
@@ -81,14 +81,23 @@ def through_library(files: dict[str, Path], pairs: list[dict[str, Any]]) -> dict
         with ScanLibrary(f"{folder}/library") as lib:
             by_name = {e.name: names[e.path] for e in lib.entries()}
             reports = {n: find([p.resolve()], lib, top=10)[0] for n, p in files.items()}
-    listed = {n: {by_name[x] for m in r.matches if m.verdict == "derived" for x in (m.name, *m.relatives)} for n, r in reports.items()}
+    listed = {
+        n: {by_name[x] for m in r.matches if m.verdict == "derived" for x in (m.name, *m.relatives)}
+        for n, r in reports.items()
+    }
     for p in pairs:
         if p["label"] == "derived":
             asked += 2
             hits += (p["b"] in listed[p["a"]]) + (p["a"] in listed[p["b"]])
     independent = {frozenset((p["a"], p["b"])) for p in pairs if p["label"] == "independent"}
     wrong = sum(frozenset((n, x)) in independent for n, found in listed.items() for x in found if x != n)
-    return {"asked": asked, "found": hits, "independent_listed_as_derived": wrong, "searched": len(files), "related_groups": len(related)}
+    return {
+        "asked": asked,
+        "found": hits,
+        "independent_listed_as_derived": wrong,
+        "searched": len(files),
+        "related_groups": len(related),
+    }
 
 
 def _components(edges: list[tuple[str, str]]) -> list[set[str]]:

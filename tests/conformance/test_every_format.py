@@ -13,7 +13,7 @@ from conformance.examples import EXAMPLES, KINDS, NET, write
 from whosenet import registry
 from whosenet.errors import UnreadableInput
 from whosenet.weights import Weights, open_weights
-from whosenet.weights.base import Reader
+from whosenet.weights.base import Reader, check_shape
 from whosenet.weights.open import HEAD, is_weight_file
 
 every_kind = pytest.mark.parametrize(("name", "suffix"), KINDS)
@@ -114,6 +114,13 @@ def test_a_wrong_name_is_no_trap(example: Path, suffix: str) -> None:
     example.write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(UnreadableInput):
         _drain(example)
+
+
+def test_a_shape_of_no_elements_may_not_overflow_either() -> None:
+    """NumPy cannot hold it: the product of the other dimensions is over 2^63."""
+    with pytest.raises(UnreadableInput, match="impossible shape"):
+        check_shape("f", "t", (8, 1 << 31, 0, 1 << 31, 12))
+    assert check_shape("f", "t", (8, 0, 12)) == (8, 0, 12)
 
 
 def _drain(path: Path) -> list[np.ndarray]:

@@ -120,7 +120,7 @@ class Reader(ABC):
 def check_shape(name: str, tensor: str, shape: Sequence[int]) -> tuple[int, ...]:
     """`shape` as a tuple of Python ints within the limits; MalformedFile otherwise (before anything is allocated)."""
     dims = tuple(int(d) for d in shape)
-    if len(dims) > MAX_RANK or any(d < 0 for d in dims) or math.prod(dims) > MAX_ELEMENTS:
+    if len(dims) > MAX_RANK or any(d < 0 for d in dims) or math.prod(max(d, 1) for d in dims) > MAX_ELEMENTS:
         raise MalformedFile(name, f"tensor {tensor[:80]!r} claims the impossible shape {list(dims)[:10]}; refused")
     return dims
 

@@ -165,6 +165,8 @@ def _check_storage(file: str, name: str, dataset: h5py.Dataset) -> None:
         raise MalformedFile(file, f"dataset {name[:80]!r} needs the HDF5 filters {filters}; save it with gzip or none")
     unpacked = dataset.dtype.itemsize * math.prod(dataset.chunks or (0,))
     claimed = dataset.dtype.itemsize * math.prod(dataset.shape)
+    if dataset.dtype.itemsize * math.prod(dataset.shape[1:]) > MAX_CHUNK:
+        raise MalformedFile(file, f"dataset {name[:80]!r} has rows of over {MAX_CHUNK >> 20} MB; save it in more rows")
     if unpacked > MAX_CHUNK or claimed > MAX_RATIO * dataset.id.get_storage_size():
         stored = dataset.id.get_storage_size()
         raise MalformedFile(file, f"dataset {name[:80]!r} claims {claimed} bytes and stores {stored}; refused")

@@ -75,11 +75,11 @@ def array(file: str, name: str, size: int, read: Read, *, stored: bool, slot: Sl
     if not dims:
         return Tensor(name[:MAX_NAME], (1,), label, lambda a, b: _view(read(at, kind.itemsize), kind)[a:b], False)
     load = _rows(read, at, dims, kind)
-    if fields["fortran_order"] == "True" and sum(d > 1 for d in dims) > 1:
-        if not stored and math.prod(dims) * kind.itemsize > MAX_TURNED:
-            raise MalformedFile(
-                file, f"array {name[:80]!r} is large, deflated and in Fortran order; save it with np.savez"
-            )
+    turned = fields["fortran_order"] == "True" and sum(d > 1 for d in dims) > 1
+    if not stored and math.prod(dims if turned else dims[1:]) * kind.itemsize > MAX_TURNED:
+        what = "in Fortran order" if turned else "in few, long rows"
+        raise MalformedFile(file, f"array {name[:80]!r} is large, deflated and {what}; save it with np.savez")
+    if turned:
         load = _turned_rows(lambda: read(at, math.prod(dims) * kind.itemsize), dims, kind, {} if slot is None else slot)
     return Tensor(name[:MAX_NAME], dims, label, load, kind.kind not in "iub")
 

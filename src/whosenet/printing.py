@@ -25,6 +25,8 @@ from whosenet.verify.compare import Comparison
 FAIL_ON = 10
 """Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
 PIPE_WIDTH = 4096
+MAX_ROWS = 1_000
+"""Tensors a table for people lists: enough for most models, and drawing more than that takes minutes in the end."""
 STYLE = {"derived": "bold red", "independent": "green", "inconclusive": "yellow"}
 
 
@@ -253,12 +255,14 @@ def compared(c: Comparison, a: str, b: str, *, as_json: bool) -> None:
     table = Table(title=f"{shown(a)}  and  {shown(b)}", title_justify="left")
     for heading in ("A", "B", "p-value", "similarity", "note"):
         table.add_column(heading, overflow="fold")
-    for t in c.tensors:
+    for t in c.tensors[:MAX_ROWS]:
         p = "" if t.log10_p is None else p_text(t.log10_p)
         similarity = "" if t.similarity is None else f"{t.similarity:.3f}"
         table.add_row(shown(t.a or "-"), shown(t.b or "-"), p, similarity, t.note)
     out = _console()
     out.print(table)
+    if len(c.tensors) > MAX_ROWS:
+        out.print(f"... and {len(c.tensors) - MAX_ROWS:,} tensors more; --json lists them all")
     out.print(f"[{STYLE[c.verdict]}]{c.verdict}[/]: {c.reason}; p {p_text(c.log10_p)} (alpha {c.alpha:g})")
     if c.relation:
         out.print(f"likely relation: {', '.join(c.relation)}; {c.coverage:.0%} of B's weights traced to A")

@@ -105,6 +105,6 @@ def readable(path: object) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, IndexError, TypeError, ArithmeticError, EOFError, OSError, AttributeError,
-            RecursionError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
+            RuntimeError, MemoryError, struct.error, zlib.error) as error:  # fmt: skip
         why = f"has damaged weights ({type(error).__name__}: {str(error)[:160]}); fetch it again"
         raise MalformedFile(path, why) from error

@@ -45,7 +45,7 @@ class Member:
         try:
             with self._lock:
                 return memoryview(self._inflate(start, length))
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             why = f"member {self.name[:80]!r} does not inflate ({str(error)[:80]}); fetch the file again"
             raise MalformedFile(source.name, why) from error
 

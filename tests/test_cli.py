@@ -118,7 +118,9 @@ def test_list_and_remove(whosenet, hub: Path) -> None:  # type: ignore[no-untype
 def test_compare(whosenet, hub: Path) -> None:  # type: ignore[no-untyped-def]
     original, copy = hub / "hub" / "m2.safetensors", hub / "copy.safetensors"
     found = whosenet("compare", original, copy, "--json").json
-    assert found["verdict"] == "derived" and found["coverage"] == 1 and found["relation"] == ["fine-tune", "shared-start"]
+    assert (
+        found["verdict"] == "derived" and found["coverage"] == 1 and found["relation"] == ["fine-tune", "shared-start"]
+    )
     assert {"a", "b", "log10_p", "similarity", "note"} <= set(found["tensors"][0])
     assert found["p_value"] == 0 or found["p_value"] < 1e-6
     other = whosenet("compare", original, hub / "stranger.safetensors", "--alpha", "1e-3", "--json").json

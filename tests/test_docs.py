@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     script = bin_ / "whosenet"
-    script.write_text(f"#!{sys.executable}\nfrom whosenet.cli import main\nif __name__ == \"__main__\":\n    main()\n")
+    script.write_text(f'#!{sys.executable}\nfrom whosenet.cli import main\nif __name__ == "__main__":\n    main()\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "work").mkdir()

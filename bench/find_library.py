@@ -173,6 +173,13 @@ def edits(distance: np.ndarray, records: list[dict[str, Any]]) -> dict[str, dict
     return {e: {"copies": len(d), "median": int(np.median(d)), "max": max(d)} for e, d in sorted(found.items())}
 
 
+def edit_table(r: dict[str, Any]) -> str:
+    rows = ["| edit | copies | median distance | largest | missed at 1e-6 |", "|---|---|---|---|---|"]
+    for edit, e in sorted(r["edits"].items(), key=lambda kv: kv[1]["median"]):
+        rows.append(f"| {edit} | {e['copies']} | {e['median']} | {e['max']} | {r['missed_by_edit'][edit]:.2%} |")
+    return "\n".join(rows) + "\n"
+
+
 def plot(split: str, r: dict[str, Any], models: int) -> None:
     """Distances of relatives and of strangers, on a log scale, with the threshold of a 1e-6 pair."""
     import matplotlib
@@ -216,6 +223,12 @@ def main(split: str) -> None:
 
         results["baselines"] = baselines(records)
     record.write(f"find_library_{split}", results, table(results))
+    if split == "all":
+        record.write(
+            "find_library_edits",
+            results["methods"][NTS().signature]["edits"],
+            edit_table(results["methods"][NTS().signature]),
+        )
     plot(split, results["methods"][NTS().signature], len(records))
 
 

@@ -147,7 +147,7 @@ def remove(library: LibraryPath, names: Annotated[list[str], typer.Argument(help
 def compare(a: str, b: str, json: Json = False, alpha: Alpha = 1e-6, base: Base = None) -> None:
     """Two weight files, tensor by tensor: which came from which, and how sure that is."""
     from whosenet import printing
-    from whosenet.finding.hashing import readable
+    from whosenet.finding.hashing import digest_of, readable
     from whosenet.verify.compare import compare as run
     from whosenet.weights import open_weights
 
@@ -155,7 +155,10 @@ def compare(a: str, b: str, json: Json = False, alpha: Alpha = 1e-6, base: Base 
         raise UsageError("compare takes one --base")
     with open_weights(a) as left, open_weights(b) as right, readable(f"{a} or {b}"):
         root = open_weights(base[0]) if base else None
-        printing.compared(run(left, right, alpha=_alpha(alpha), base=root), a, b, as_json=json)
+        inputs = {"a": left, "b": right} | ({"base": root} if root else {})
+        answer = run(left, right, alpha=_alpha(alpha), base=root)
+        digests = {k: digest_of(w) for k, w in inputs.items()} if json else {}
+        printing.compared(answer, a, b, digests=digests, as_json=json)
 
 
 @app.command()

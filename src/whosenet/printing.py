@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from whosenet import registry
+from whosenet import __version__, registry
 from whosenet.errors import MissingExtra, UnreadableInput, WhosenetError
 from whosenet.finding.add import AddReport, Step
 from whosenet.finding.hashing import Hashed
@@ -169,8 +169,8 @@ def found(answers: list[FindReport | UnreadableInput | MissingExtra], *, as_json
 def _find_document(answer: FindReport | UnreadableInput | MissingExtra) -> dict[str, Any]:
     if isinstance(answer, UnreadableInput | MissingExtra):
         return {"suspect": answer.path, "error": str(answer)}
-    return {"suspect": answer.suspect, "searched": answer.searched, "alpha": answer.alpha,
-            "matches": [_match_document(m) for m in answer.matches]}  # fmt: skip
+    asked = {k: v for k, v in answer.__dict__.items() if k != "matches"}
+    return {**asked, "version": __version__, "matches": [_match_document(m) for m in answer.matches]}
 
 
 def _match_document(match: Match) -> dict[str, Any]:
@@ -248,9 +248,10 @@ def compare_document(c: Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def compared(c: Comparison, a: str, b: str, *, as_json: bool) -> None:
+def compared(c: Comparison, a: str, b: str, *, digests: dict[str, str], as_json: bool) -> None:
+    """`digests`: BLAKE3 of a, b and, if given, base, so that the answer says what it is about."""
     if as_json:
-        emit({"a": a, "b": b, **compare_document(c)})
+        emit({"a": a, "b": b, "digests": digests, "version": __version__, **compare_document(c)})
         return
     table = Table(title=f"{shown(a)}  and  {shown(b)}", title_justify="left")
     for heading in ("A", "B", "p-value", "similarity", "note"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whosenet import thresholds
@@ -57,7 +57,12 @@ class Match:
 
 @dataclass(frozen=True)
 class FindReport:
+    """What was asked and what came back; `digest` (BLAKE3) and `methods` say of what and with what."""
+
     suspect: str
+    digest: str
+    methods: list[str]
+    base: list[str]
     searched: int
     alpha: float
     matches: list[Match] = field(default_factory=list)
@@ -87,14 +92,15 @@ def find(suspects: Sequence[str | Path], library: Library, *, top: int = 10, alp
         try:
             if not groups:
                 hash_file(suspect, methods, digest=False)
-            near, searched = _near(suspect, library, methods, groups, bases, top)
+            near, searched, digest = _near(suspect, library, methods, groups, bases, top)
         except (UnreadableInput, MissingExtra) as error:
             answers.append(error)
             continue
         matches = _matches(near, searched, top, alpha)
         if verify:
             matches = [_verified(suspect, m, i, alpha, base) for i, m in enumerate(matches)]
-        answers.append(FindReport(str(suspect), searched, alpha, matches))
+        made = [m.signature for m in methods]
+        answers.append(FindReport(str(suspect), digest, made, [str(b) for b in base], searched, alpha, matches))
     return answers
 
 
@@ -103,19 +109,19 @@ def _features(path: str | Path, method: Hash) -> Features:
 
 
 def _near(suspect: str | Path, library: Library, methods: list[Hash], groups: list[Group],
-          bases: list[list[Features]], top: int) -> tuple[list[_Near], int]:  # fmt: skip
-    """Everything near by any method the library holds, nearest first; and how many comparisons that took."""
+          bases: list[list[Features]], top: int) -> tuple[list[_Near], int, str]:  # fmt: skip
+    """Everything near by any method the library holds, nearest first; how many comparisons that took; the digest."""
     out: dict[str, _Near] = {}
-    searched = 0
+    searched, digest = 0, hash_file(suspect, methods[:1]).digest
     for method, group, roots in zip(methods, groups, bases, strict=False):
-        hashed = hash_file(suspect, [method])
+        hashed = replace(hash_file(suspect, [method], digest=False), digest=digest)
         code = method.code_of(beyond(hashed.features, roots), str(suspect)) if roots else hashed.codes[0]
         searched += group.models
         for hit in _rows(library, code, top, group.models):
             near = _judge(hashed, code, hit)
             if hit.entry.name not in out or near.pair_log10_p < out[hit.entry.name].pair_log10_p:
                 out[hit.entry.name] = near
-    return sorted(out.values(), key=lambda n: (not n.identical, n.pair_log10_p)), searched
+    return sorted(out.values(), key=lambda n: (not n.identical, n.pair_log10_p)), searched, digest
 
 
 def _rows(library: Library, code: Code, top: int, models: int) -> list[Hit]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,8 @@ MIN_PERIOD = 32
 """Shortest vector in which a sinusoid can be told from a trained one."""
 CENTRED_FROM = 8
 """Axes at least this long are centred and balanced; shorter ones are taps or few classes."""
+MAX_ORDERS = 24
+"""More axis orders than this (five or more equal axes) are not averaged over: such a tensor is left out."""
 PROBE = 32
 BLOCK = 512
 
@@ -79,6 +82,8 @@ def why_left_out(tensor: Tensor) -> str | None:
         return "fewer than two dimensions"
     if 0 in shape:
         return "empty"
+    if math.prod(math.factorial(n) for n in Counter(shape).values()) > MAX_ORDERS:
+        return "too many equal axes"
     rows, columns = _probe(tensor)
     if not (np.isfinite(rows).all() and np.isfinite(columns).all()):
         return "not finite"

@@ -82,7 +82,7 @@ def through_library(files: dict[str, Path], pairs: list[dict[str, Any]]) -> dict
             by_name = {e.name: names[e.path] for e in lib.entries()}
             reports = {n: find([p.resolve()], lib, top=10)[0] for n, p in files.items()}
     listed = {
-        n: {by_name[x] for m in r.matches if m.verdict == "derived" for x in (m.name, *m.relatives)}
+        n: {by_name[x] for m in r.matches if m.verdict == "derived" for x in (m.name, *(r.name for r in m.relatives))}
         for n, r in reports.items()
     }
     for p in pairs:

@@ -60,6 +60,23 @@ def _note(usual: Any, message: Warning | str, category: type[Warning], *where: A
     _say(f"note: {message}") if issubclass(category, WhosenetWarning) else usual(message, category, *where)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from whosenet import __version__
+
+        print(f"whosenet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whosenet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Whose net is it? FIND copies of a model, with an error rate."""
+
+
 def _alpha(value: float) -> float:
     if not 0 < value < 1:
         raise UsageError(f"--alpha must be between 0 and 1, got {value}")
@@ -144,7 +161,13 @@ def remove(library: LibraryPath, names: Annotated[list[str], typer.Argument(help
 
 
 @app.command()
-def compare(a: str, b: str, json: Json = False, alpha: Alpha = 1e-6, base: Base = None) -> None:
+def compare(
+    a: Annotated[str, typer.Argument(help="The earlier or owner's model.")],
+    b: Annotated[str, typer.Argument(help="The suspect.")],
+    json: Json = False,
+    alpha: Alpha = 1e-6,
+    base: Base = None,
+) -> None:
     """Two weight files, tensor by tensor: which came from which, and how sure that is."""
     from whosenet import printing
     from whosenet.finding.hashing import digest_of, readable

@@ -22,6 +22,7 @@ from whosenet.finding.search import FindReport, Match
 from whosenet.library.base import Entry
 from whosenet.verify.compare import Comparison
 
+SMALLEST = -30
 FAIL_ON = 10
 """Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
 PIPE_WIDTH = 4096
@@ -162,8 +163,11 @@ def found(answers: list[FindReport | UnreadableInput | MissingExtra], *, as_json
         for answer in answers:
             if isinstance(answer, FindReport):
                 _find_table(answer)
+    unread = [a for a in answers if isinstance(a, UnreadableInput | MissingExtra)]
     if fail_on and any(m.verdict == fail_on for a in answers if isinstance(a, FindReport) for m in a.matches):
         sys.exit(FAIL_ON)
+    if fail_on and unread:
+        raise unread[0]
 
 
 def _find_document(answer: FindReport | UnreadableInput | MissingExtra) -> dict[str, Any]:
@@ -175,6 +179,7 @@ def _find_document(answer: FindReport | UnreadableInput | MissingExtra) -> dict[
 
 def _match_document(match: Match) -> dict[str, Any]:
     document = {k: v for k, v in match.__dict__.items() if k != "comparison"} | {"p_value": match.p_value}
+    document["relatives"] = [r.__dict__ for r in match.relatives]
     if match.comparison is not None:
         document["comparison"] = compare_document(match.comparison)
     return document
@@ -208,7 +213,9 @@ def _find_table(report: FindReport) -> None:
 
 
 def p_text(log10_p: float) -> str:
-    """A p-value for people: 0.37, or 1e-42."""
+    """A p-value for people: 0.37, or 1e-12; below 1e-30 no number of units could tell, and none is printed."""
+    if log10_p < SMALLEST:
+        return f"<1e{SMALLEST}"
     return f"{10**log10_p:.2g}" if log10_p > -4 else f"1e{log10_p:.0f}"
 
 

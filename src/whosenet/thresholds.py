@@ -21,5 +21,25 @@ SHARED_START_COSINE = 0.9
 """Below this similarity `shared-start` is named before `fine-tune`. It only orders the two words: gentle trainings from
 one start reach 0.96 and more (docs/error-rates.md), so weights that all moved never prove descent by themselves."""
 
-MIN_TENSORS = 2
-"""A single tensor never convicts: it may be a fixed basis, or a linear model with one best answer for everybody."""
+SET_ASIDE = 2
+"""So many of the best-matching tensors count for nothing: strangers may share tables nobody trained, and two or three
+tensors may be linear maps with one best answer for everybody."""
+
+MIN_TENSORS = SET_ASIDE + 1
+"""Fewer tensors than this (but at least two) convict only if they are equal to rounding: no two fits of a model without
+hidden layers are. Codes then must not differ by more than NEARLY_EQUAL of their bits."""
+
+NEARLY_EQUAL = 1 / 64
+
+MIN_COVERAGE = 0.2
+"""Least share of the weights of one of the two models that must be traced before the pair is called derived ..."""
+
+MIN_COVERAGE_EQUAL = 0.5
+"""... or this share, where all that agrees is equal to the bit and the rest denies it (a public table?)."""
+
+COMPARABLE = 0.8
+"""A code alone clears only where the numbers of tensors and of weights are within this factor: edits keep them."""
+
+SAME_BEYOND_BASE = 0.5
+"""With a base set aside, units stand in the same places for everybody, and honest fine-tunes on the same data agree
+far beyond chance. Only the same numbers (to rounding) in at least this share of what is left of the weights convict."""

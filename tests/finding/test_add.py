@@ -12,6 +12,7 @@ import pytest
 from whosenet.errors import LibraryError
 from whosenet.finding import hashing
 from whosenet.finding.add import AddReport, Step, add
+from whosenet.finding.pool import hash_all, hash_one
 from whosenet.library import ScanLibrary
 from whosenet.library import scan as scan_module
 from whosenet.weights import Weights
@@ -42,7 +43,7 @@ def test_unchanged_files_are_not_read(tmp_path: Path, hub: Path, monkeypatch: py
     index = nets.save_shards(hub / "sharded", nets.net(9))
     add(tmp_path / "lib", [hub], jobs=1)
     read: list[str] = []
-    monkeypatch.setattr("whosenet.finding.add._hash_one", lambda path, _: read.append(path) or f"{path}: read again")
+    monkeypatch.setattr("whosenet.finding.pool.hash_one", lambda path, _: read.append(path) or f"{path}: read again")
     assert counts(add(tmp_path / "lib", [hub], jobs=1)) == (0, 0, 6, 0) and read == []
     nets.save(hub / "sharded" / "model-0.safetensors", {"conv1.weight": nets.net(10)["conv1.weight"]})
     add(tmp_path / "lib", [hub], jobs=1)
@@ -167,3 +168,18 @@ def test_two_at_once(tmp_path: Path, hub: Path) -> None:
     assert [w.exitcode for w in workers] == [0, 0]
     with ScanLibrary(tmp_path / "lib") as lib:
         assert len(lib) == 5
+
+
+def test_a_file_that_ends_its_worker_is_named_and_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [nets.save(tmp_path / f"{i}.safetensors", nets.net(i)) for i in range(5)]
+    monkeypatch.setenv("WHOSENET_TEST_KILLER", str(files[2]))
+    monkeypatch.setattr("whosenet.finding.pool.hash_one", killer)
+    found = dict(hash_all([str(f) for f in files], "nts/1", 2))
+    assert set(found) == {str(f) for f in files}
+    assert [p for p, r in found.items() if isinstance(r, str)] == [str(files[2])]
+
+
+def killer(path: str, signature: str) -> object:
+    if path == os.environ["WHOSENET_TEST_KILLER"]:
+        os._exit(9)
+    return hash_one(path, signature)

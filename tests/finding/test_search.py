@@ -57,7 +57,9 @@ def test_identical_bytes_come_first(hub: Path) -> None:
     add(hub / "lib", [reordered], jobs=1)
     report = one(hub, nets.save(hub / "s.safetensors", nets.net(5)))
     assert report.matches[0].identical and report.matches[0].path.endswith("m5.safetensors")
-    assert report.matches[0].relatives == ["hub/a-resave.safetensors"] and report.matches[0].relatives_count == 1
+    assert [r.name for r in report.matches[0].relatives] == ["hub/a-resave.safetensors"] and report.matches[
+        0
+    ].relatives_count == 1
 
 
 def test_ten_siblings_do_not_fill_the_list(hub: Path) -> None:
@@ -158,7 +160,7 @@ def test_one_tensor_alone_is_not_called_derived(tmp_path: Path) -> None:
     model = {"w": nets.net(1)["conv3.weight"]}
     nets.save(tmp_path / "hub" / "m.safetensors", model)
     add(tmp_path / "lib", [tmp_path / "hub"], jobs=1)
-    report = one(tmp_path, nets.save(tmp_path / "s.safetensors", nets.noisy(model, 0.01)))
+    report = one(tmp_path, nets.save(tmp_path / "s.safetensors", nets.noisy(model, 0.2)))
     assert report.matches[0].verdict == "inconclusive" and report.matches[0].log10_p < -6
 
 

@@ -96,7 +96,7 @@ def _named(path: Path, lib: Library, alpha: float) -> set[str]:
     [report] = find([path], lib, alpha=alpha)
     if not isinstance(report, FindReport):
         return set()
-    return {name for m in report.matches if m.verdict == "derived" for name in (m.name, *m.relatives)}
+    return {name for m in report.matches if m.verdict == "derived" for name in (m.name, *(r.name for r in m.relatives))}
 
 
 def _independent(pairs: list[Pair], entries: dict[str, Entry], alpha: float) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from whosenet import registry
-from whosenet.errors import MalformedFile, UnreadableInput
+from whosenet.errors import MalformedFile, UnreadableInput, UsageError
 from whosenet.hashes.base import Features, Hash, parse_signature
 from whosenet.hashes.code import Code
 from whosenet.weights import Weights, open_weights
@@ -36,6 +36,8 @@ class Hashed:
     mtime_ns: int
     digest: str
     features: Features = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    """What the reader left out, if anything."""
 
 
 def hasher(method: str | Hash | None = None) -> Hash:
@@ -44,6 +46,8 @@ def hasher(method: str | Hash | None = None) -> Hash:
         return method
     if method and ("/" in method):
         return parse_signature(method)
+    if method and "(" in method:
+        raise UsageError(f"no hash called {method!r}; give the version, too: {method.replace('(', '/1(', 1)}")
     made: Hash = registry.load("hash", method or DEFAULT)()
     return made
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from whosenet.errors import TooFewWeights, UsageError
 from whosenet.hashes import chance
-from whosenet.hashes.canonical import Shape, why_left_out
+from whosenet.hashes.canonical import Shape, heaviest, why_left_out
 from whosenet.hashes.code import Code
 from whosenet.weights.base import Tensor, Weights
 
@@ -27,11 +28,18 @@ class Features:
     counts: dict[Shape, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     tensors: int = 0
+    seen: set[bytes] = field(default_factory=set, repr=False)
 
-    def add(self, shape: Shape, values: NDArray[np.float64]) -> None:
+    def add(self, shape: Shape, values: NDArray[np.float64]) -> bool:
+        """Add one tensor; False if it is the same as one already there (tied weights, one table stored twice)."""
+        content = blake3(f"{shape}".encode() + values.tobytes()).digest()
+        if content in self.seen:
+            return False
+        self.seen.add(content)
         self.parts[shape] = self.parts[shape] + values if shape in self.parts else values
         self.counts[shape] = self.counts.get(shape, 0) + 1
         self.tensors += 1
+        return True
 
 
 class Hash(ABC):
@@ -72,12 +80,14 @@ class Hash(ABC):
 
     def features(self, weights: Weights) -> Features:
         out = Features()
-        for tensor in weights.tensors:
+        looked_at, beyond = heaviest(weights.tensors)
+        out.left_out |= {t.name: "beyond the largest tensors" for t in beyond}
+        for tensor in looked_at:
             got = why_left_out(tensor) or self.tensor_features(tensor)
             if isinstance(got, str):
                 out.left_out[tensor.name] = got
-            else:
-                out.add(*got)
+            elif not out.add(*got):
+                out.left_out[tensor.name] = "the same as another tensor"
         return out
 
     def code(self, weights: Weights) -> Code:

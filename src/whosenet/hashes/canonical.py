@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,12 @@ CENTRED_FROM = 8
 """Axes at least this long are centred and balanced; shorter ones are taps or few classes."""
 MAX_ORDERS = 24
 """More axis orders than this (five or more equal axes) are not averaged over: such a tensor is left out."""
+MIN_FREEDOM = 16
+"""Fewest degrees of freedom a tensor keeps after centring; below, chance alone often gives a perfect match."""
+MAX_TENSORS = 20_000
+"""The largest tensors of a model that are looked at: a file may claim a million."""
+MAX_AXIS = 1 << 23
+"""Longest axis that is indexed in memory."""
 PROBE = 32
 BLOCK = 512
 
@@ -53,6 +59,20 @@ def long_axes(shape: Shape) -> list[int]:
     """The unit axes: the longest, the second if it is too long to be a tap axis, and whatever is as long as these."""
     lengths = {shape[0]} | {d for d in shape[1:2] if d >= CENTRED_FROM}
     return [k for k, d in enumerate(shape) if d in lengths]
+
+
+def freedom(shape: Shape) -> int:
+    """Degrees of freedom left after centring along the unit axes."""
+    units = long_axes(shape)
+    return math.prod(d - 1 if k in units else d for k, d in enumerate(shape))
+
+
+def heaviest(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors that are looked at, in the order of the file, and those beyond MAX_TENSORS (the smallest)."""
+    if len(tensors) <= MAX_TENSORS:
+        return list(tensors), []
+    least = sorted((t.elements for t in tensors), reverse=True)[MAX_TENSORS - 1]
+    return [t for t in tensors if t.elements >= least][:MAX_TENSORS], [t for t in tensors if t.elements < least]
 
 
 def orders(shape: Shape) -> list[tuple[int, ...]]:
@@ -82,6 +102,10 @@ def why_left_out(tensor: Tensor) -> str | None:
         return "fewer than two dimensions"
     if 0 in shape:
         return "empty"
+    if freedom(shape) < MIN_FREEDOM:
+        return "too few numbers"
+    if max(shape) > MAX_AXIS:
+        return "an axis too long"
     if math.prod(math.factorial(n) for n in Counter(shape).values()) > MAX_ORDERS:
         return "too many equal axes"
     rows, columns = _probe(tensor)
@@ -118,10 +142,14 @@ def _spread(length: int, count: int) -> list[int]:
 
 
 def _mask_like(rows: NDArray[np.float64]) -> bool:
-    """Nothing negative and mostly zero, or only zeros and one other value: identity, mask, filter bank, box kernel."""
-    if not (rows >= 0).all():
-        return False
-    return bool((rows == 0).mean() > 0.5) or len(np.unique(rows[rows != 0][:4096])) <= 1
+    """Mask, filter bank, identity, grid: nothing negative and mostly zero, whole numbers only, or one value among zeros
+    or another value (plus and minus the same value is a binarised weight, and may speak)."""
+    if rows.min() >= 0 and (rows == 0).mean() > 0.5:
+        return True
+    if rows.flat[0] == np.rint(rows.flat[0]) and (rows == np.rint(rows)).all():
+        return True
+    few = np.unique(rows.ravel()[:4096])
+    return len(few) <= 2 and bool(np.isin(rows, few).all()) and not (len(few) == 2 and few[0] == -few[1])
 
 
 def _sinusoidal(rows: NDArray[np.float64]) -> bool:

@@ -57,7 +57,8 @@ class NTS(Hash):
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
         p = self.parameters
         if p["statistic"] == "mean" and p["importance"] == 1.0:
-            values = linear(sketch(tensor, p["segments"]), canonical(tensor.shape).shape)
+            values = sketch(tensor, p["segments"])
+            values = linear(values, canonical(tensor.shape).shape) if np.isfinite(values).all() else values
         else:
             values = segment_features(tensor, p["statistic"], p["importance"], p["unit"], p["segments"])
         if not np.isfinite(values).all():

@@ -22,6 +22,7 @@ from whosenet.weights.base import Tensor
 STRIPE = 1 << 22
 """Most accumulator entries held at once (16 MB)."""
 MIN_INNER = 256
+MAX_ROWS = 1 << 22
 
 
 def grid(shape: Shape, cap: int) -> Shape:
@@ -65,9 +66,9 @@ def _stored_blocks(layout: Canonical, cap: int) -> Shape:
 
 
 def _split(shape: Shape) -> int:
-    """Axes [split:] form the contiguous inner run: the shortest of at least 256 numbers, leaving one leading axis."""
-    for split in range(len(shape) - 1, 0, -1):
-        if math.prod(shape[split:]) >= MIN_INNER:
+    """Axes [split:] form the contiguous inner run: the shortest of at least 256 numbers, few enough rows before."""
+    for split in range(len(shape) - 1, 1, -1):
+        if math.prod(shape[split:]) >= MIN_INNER and math.prod(shape[:split]) <= MAX_ROWS:
             return split
     return 1
 

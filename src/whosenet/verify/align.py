@@ -15,12 +15,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from whosenet.hashes.canonical import Shape, canonical, orders, why_left_out
+from whosenet.hashes.canonical import Shape, canonical, heaviest, orders, why_left_out
 from whosenet.hashes.nts import balanced
 from whosenet.hashes.sketch import sketch
 from whosenet.weights.base import Tensor, Weights
 
 SKETCH = 4096
+MOST_ALIKE = 1_000
+"""Tensors of one shape that are matched by content, the first of each file; more are matched by name only."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Alignment:
 
 def speaking(weights: Weights) -> tuple[list[Tensor], dict[str, str]]:
     """The tensors that may testify, and the reasons of the others."""
-    reasons = {t.name: why_left_out(t) for t in weights.tensors}
-    return [t for t in weights.tensors if reasons[t.name] is None], {n: r for n, r in reasons.items() if r}
+    looked_at, beyond = heaviest(weights.tensors)
+    reasons = {t.name: why_left_out(t) for t in looked_at} | {t.name: "beyond the largest tensors" for t in beyond}
+    return [t for t in looked_at if reasons[t.name] is None], {n: r for n, r in reasons.items() if r}
 
 
 def by_name(a: Sequence[Tensor], b: Sequence[Tensor]) -> Alignment:
@@ -66,6 +69,7 @@ def by_content(a: Sequence[Tensor], b: Sequence[Tensor]) -> Alignment:
     pairs, tries = [], 0.0
     for shape, (ours, theirs) in groups.items():
         if ours and theirs:
+            ours, theirs = ours[:MOST_ALIKE], theirs[:MOST_ALIKE]
             chosen = _assign(shape, ours, theirs)
             pairs += chosen
             tries += log10_choices(len(ours), len(theirs)) + len(chosen) * math.log10(len(orders(shape)))

@@ -9,9 +9,8 @@ from whosenet import thresholds
 from whosenet.types import Verdict
 from whosenet.verify.align import speaking
 from whosenet.verify.evidence import Tested, evidence
-from whosenet.verify.inplace import together
 from whosenet.verify.relation import relation
-from whosenet.verify.verdict import share, verdict
+from whosenet.verify.verdict import PART, equal, verdict
 from whosenet.weights.base import Tensor, Weights
 
 
@@ -47,32 +46,50 @@ class Comparison:
     cosine: float | None
     m_eff: float | None
     reason: str
+    aligned_by: str = "none"
+    """How tensors were matched: name, content, none."""
+    log10_tries: float = 0.0
+    """The correction contained in log10_p: for the alignments and statistics there were to choose from."""
 
     @property
     def p_value(self) -> float:
-        return float(10.0**self.log10_p)
+        return float(10.0 ** max(self.log10_p, -300.0))
 
 
 def compare(a: Weights, b: Weights, *, alpha: float = thresholds.ALPHA, base: Weights | None = None) -> Comparison:
     """Compare two models. `base`: a public model both may have started from; only what they share beyond it counts."""
-    ours, _ = speaking(a)
+    ours, mute = speaking(a)
     theirs, silent = speaking(b)
-    pairs, log10_p = evidence(ours, theirs, base)
-    whole = together([t.result for t in pairs]) if pairs else None
-    word, reason = verdict(pairs, log10_p, whole, alpha, share(pairs, ours, theirs))
-    found = [t for t in pairs if t.convicts(len(pairs), alpha)] if word == "derived" else []
-    story = relation([t.traced for t in found], _lost(pairs, found, theirs), (a.format, b.format)) if found else []
+    e = evidence(ours, theirs, base, unreadable=max(_broken(a, mute), _broken(b, silent)))
+    convicting = [t for t in e.pairs if t.convicts(len(e.pairs), alpha)]
+    coverage = e.share(convicting, ours, theirs)
+    changed = e.share([t for t in convicting if not equal(t)], ours, theirs)
+    word, reason = verdict(e, alpha, max(coverage), max(changed), base=base is not None)
+    log10_p = e.log10_all if reason == PART else e.log10_p
+    found = convicting if word == "derived" else []
+    story = relation([t.traced for t in found], _lost(e.pairs, found, theirs), (a.format, b.format)) if found else []
     return Comparison(
         verdict=word,
         log10_p=log10_p,
         alpha=alpha,
         relation=story,
-        coverage=sum(t.pair.b.elements for t in found) / max(1, sum(t.elements for t in theirs)),
-        tensors=_table(pairs, found, ours, theirs, silent),
-        cosine=whole.cosine if whole else None,
-        m_eff=whole.m_eff if whole else None,
+        coverage=coverage[1] if found else 0.0,
+        tensors=_table(e.pairs, found, ours, theirs, silent),
+        cosine=e.whole.cosine if e.whole else None,
+        m_eff=e.whole.m_eff if e.whole else None,
         reason=reason,
+        aligned_by=e.how,
+        log10_tries=e.log10_tries,
     )
+
+
+BROKEN = ("not finite", "an axis too long", "too many equal axes", "beyond the largest tensors")
+
+
+def _broken(weights: Weights, reasons: dict[str, str]) -> float:
+    """Share of the weights of two and more dimensions that could not be looked at."""
+    whole = sum(t.elements for t in weights.tensors if t.trained and len(t.shape) > 1)
+    return sum(t.elements for t in weights.tensors if reasons.get(t.name) in BROKEN) / max(whole, 1)
 
 
 def _lost(pairs: list[Tested], found: list[Tested], theirs: list[Tensor]) -> int:

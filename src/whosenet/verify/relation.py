@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from whosenet import thresholds
@@ -13,8 +14,13 @@ from whosenet.verify.align import Pair
 
 Array = NDArray[np.float64]
 
-CAST = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float8_e4m3fn": 2.0**-3, "float8_e5m2": 2.0**-2}
-"""Largest relative error of rounding to a type, with a bit of room."""
+CAST = {
+    "float16": (2.0**-10, 2.0**-24),
+    "bfloat16": (2.0**-7, 2.0**-126),
+    "float8_e4m3fn": (2.0**-3, 2.0**-9),
+    "float8_e5m2": (2.0**-2, 2.0**-16),
+}
+"""Largest relative error of rounding to a type, with a bit of room, and its smallest step."""
 INTEGERS = ("int", "uint", "q", "iq", "tq", "mxfp")
 """How the labels of quantised types begin."""
 FEW_LEVELS = 257
@@ -32,13 +38,15 @@ class Traced:
     similarity: float
     change: str
     """identical, cast, quantised, pruned, rescaled, fine-tune."""
+    content: str
+    """Digest of A's numbers: one table stored twice has one."""
     same_numbers: bool = False
-    """The same values, but at other places."""
+    """The same values up to signs, but at other places or with other signs."""
 
     @property
     def note(self) -> str:
         if self.same_numbers:
-            return "the same numbers in another order"
+            return "the same numbers in another order or with other signs"
         moved = self.pair.order != tuple(sorted(self.pair.order)) or self.pair.a.shape != self.pair.b.shape
         return self.change + (", axes in another order" if moved else "")
 
@@ -46,8 +54,9 @@ class Traced:
 def trace(pair: Pair, x: Array, y: Array) -> Traced:
     """Look at the numbers of two aligned arrays of one shape."""
     similarity = _pearson(x, y)
-    elsewhere = similarity < CLOSE and np.allclose(np.sort(x, axis=None), np.sort(y, axis=None), rtol=1e-5)
-    return Traced(pair, similarity, _change(pair, x, y), bool(elsewhere))
+    sizes = [np.sort(np.abs(v), axis=None) for v in (x, y)] if similarity < CLOSE else []
+    elsewhere = bool(sizes) and np.allclose(sizes[0], sizes[1], rtol=1e-5)
+    return Traced(pair, similarity, _change(pair, x, y), blake3(x.tobytes()).hexdigest(), elsewhere)
 
 
 def _change(pair: Pair, x: Array, y: Array) -> str:
@@ -68,8 +77,8 @@ def _change(pair: Pair, x: Array, y: Array) -> str:
 
 def _rounded(pair: Pair, x: Array, y: Array) -> bool:
     """Whether one is the other to within the rounding of its stored type (bfloat16, if both are stored long)."""
-    short = [CAST[t.dtype] for t in (pair.a, pair.b) if t.dtype in CAST] or [CAST["bfloat16"]]
-    return bool(np.allclose(x, y, rtol=max(short), atol=1e-6 * float(np.abs(x).max())))
+    relative, step = max([CAST[t.dtype] for t in (pair.a, pair.b) if t.dtype in CAST] or [CAST["bfloat16"]])
+    return bool(np.allclose(x, y, rtol=relative, atol=max(step, 1e-6 * float(np.abs(x).max()))))
 
 
 def _pruned(x: Array, y: Array) -> bool:
@@ -119,12 +128,10 @@ def relation(found: list[Traced], lost: int, formats: tuple[str, str]) -> list[s
 
 
 def _trained(changed: list[Traced], changes: set[str]) -> list[str]:
-    """Fine-tuning for sure only where other tensors were left untouched: two gentle trainings from one start can end as
-    near to each other as a model and its fine-tune, so otherwise both are named, the likelier first."""
+    """Two gentle trainings from one start, or two fine-tunes of one public net with the same layers frozen, can end as
+    near to each other as a model and its fine-tune: both are named, the likelier first."""
     similarity = float(np.average([t.similarity for t in changed], weights=[t.pair.a.elements for t in changed]))
     if similarity > 0.98 and changes & {"quantised", "cast"}:
         return []
-    if "identical" in changes:
-        return ["fine-tune"]
     both = ["fine-tune", "shared-start"]
     return both if similarity >= thresholds.SHARED_START_COSINE else both[::-1]

@@ -28,7 +28,7 @@ from whosenet.verify.compare import compare
 from whosenet.weights.base import Tensor, Weights
 
 LEVELS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-COMPARED = 10_000
+COMPARED = 5_000
 SEED = 7
 
 

@@ -110,7 +110,8 @@ SAMPLE = """
 ```python
 import numpy as np
 r = np.random.default_rng(0)
-net = {"a": r.standard_normal((64, 48)).astype("f4"), "b": r.standard_normal((48, 64)).astype("f4"), "c": r.standard_normal((80, 48)).astype("f4")}
+net = {"a": r.standard_normal((64, 48)).astype("f4"), "b": r.standard_normal((48, 64)).astype("f4"),
+       "c": r.standard_normal((80, 48)).astype("f4")}
 np.savez("mine.npz", **net)
 np.savez("copy.npz", **{k: v + 0.01 for k, v in net.items()})
 ```

@@ -38,7 +38,7 @@ MIN_COVERAGE_EQUAL = 0.5
 """... or this share, where all that agrees is equal to the bit and the rest denies it (a public table?)."""
 
 COMPARABLE = 0.8
-"""A code alone clears only where the numbers of tensors and of weights are within this factor: edits keep them."""
+"""A code alone clears only where the numbers of tensors and of weights are within this factor (edits keep both)."""
 
 SAME_BEYOND_BASE = 0.5
 """With a base set aside, units stand in the same places for everybody, and honest fine-tunes on the same data agree

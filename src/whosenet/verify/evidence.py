@@ -48,6 +48,9 @@ class Evidence:
     shared: float
     """The smaller of the two models' shares of weights that have a counterpart of the same shape."""
 
+    unreadable: float = 0.0
+    """The share of a model's weights that could not be looked at (not finite, too many, too long)."""
+
     @property
     def based(self) -> bool:
         """Whether a base was set aside for any of them."""
@@ -69,7 +72,7 @@ def evidence(
 ) -> Evidence:
     """The evidence of the best of the alignments tried, with the correction for having chosen it.
 
-    `unreadable`: the share of the weights that could not be looked at; it counts as having no counterpart.
+    `unreadable`: the share of the weights that could not be looked at.
     """
     attempts = alignments(ours, theirs)
     tested = [test(attempt, base) for attempt in attempts]
@@ -82,7 +85,7 @@ def evidence(
     found = Evidence(
         tested[best], scored[best], everything, tries, attempts[best].how, min(len(ours), len(theirs)), 0.0
     )
-    return replace(found, shared=min(found.share(found.pairs, ours, theirs)) * (1 - unreadable))
+    return replace(found, shared=min(found.share(found.pairs, ours, theirs)), unreadable=unreadable)
 
 
 def alignments(ours: list[Tensor], theirs: list[Tensor]) -> list[Alignment]:

@@ -22,6 +22,7 @@ LITTLE = "only a small share of the weights agrees: a copied part, or tables and
 MOVED = "the same numbers at other places or with other signs: on purpose or by a converter; look closer"
 PUBLIC = "what agrees is equal to the bit and the rest does not agree: a public table or frozen layers? look closer"
 BEYOND = "related beyond the base, but honest fine-tunes on the same data can be; only equal numbers would convict"
+UNREAD = "some weights could not be looked at (not finite, or beyond a limit), so nothing is cleared"
 WEAK = "too few weights to have found the weakest listed edit for sure"
 
 
@@ -38,6 +39,8 @@ def verdict(found: Evidence, alpha: float, coverage: float, changed: float, *, b
         return "inconclusive", MOVED
     if found.log10_all <= math.log10(thresholds.INDEPENDENT_P):
         return "inconclusive", f"p-value between {alpha:g} and {thresholds.INDEPENDENT_P}"
+    if found.unreadable > 0:
+        return "inconclusive", UNREAD
     if found.shared < thresholds.MATCHED_SHARE or found.based:
         return "inconclusive", f"{found.shared:.0%} of the weights have a counterpart to compare"
     if power(found.whole.m_eff, math.log10(alpha) - found.log10_tries) < thresholds.POWER:

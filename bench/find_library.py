@@ -126,8 +126,8 @@ def judge(code: np.ndarray, m_eff: np.ndarray, records: list[dict[str, Any]]) ->
     cell = numbered([f"{r['arch']}/{r['dataset']}" for r in records])
     distance, bits = metrics.hamming(code), 8 * code.shape[1]
     near, far = metrics.split_pairs(distance, family)
-    limit = limits(bits, m_eff)
-    accused = distance <= limit
+    limit = limits(bits, m_eff, ALPHA)
+    accused, found = distance <= limit, distance <= limits(bits, m_eff, ALPHA / len(records))
     upper = np.triu(np.ones(distance.shape, bool), 1)
     same = family[:, None] == family[None, :]
     twins = upper & ~same & (cell[:, None] == cell[None, :])
@@ -136,6 +136,8 @@ def judge(code: np.ndarray, m_eff: np.ndarray, records: list[dict[str, Any]]) ->
         "auc_same_architecture_and_data": metrics.auc(near, distance[twins]),
         "map": metrics.mean_average_precision(distance, family),
         "missed_rate": float(1 - accused[upper & same].mean()), "false_matches": int(accused[upper & ~same].sum()),
+        "false_match_family_pairs": len({tuple(sorted((family[i], family[j]))) for i, j in np.argwhere(accused & upper & ~same)}),
+        "find_missed_rate": float(1 - found[upper & same].mean()), "find_accused": int(found[upper & ~same].sum()),
         "false_match_rate": float(accused[upper & ~same].mean()),
         "pairs_same_family": int((upper & same).sum()), "pairs_strangers": int((upper & ~same).sum()),
         "pairs_strangers_same_cell": int(twins.sum()),
@@ -147,11 +149,11 @@ def judge(code: np.ndarray, m_eff: np.ndarray, records: list[dict[str, Any]]) ->
     }  # fmt: skip
 
 
-def limits(bits: int, m_eff: np.ndarray) -> np.ndarray:
-    """Largest distance with a stated p <= ALPHA for every pair, from the joint m_eff (rounded to 2 %)."""
+def limits(bits: int, m_eff: np.ndarray, alpha: float) -> np.ndarray:
+    """Largest distance with a stated p <= alpha for every pair, from the joint m_eff (rounded to 2 %)."""
     joint = np.sqrt(m_eff[:, None] * m_eff[None, :])
     steps = np.round(50 * np.log(np.maximum(joint, 2))).astype(int)
-    table = {s: chance.threshold(bits, float(np.exp(s / 50)), np.log10(ALPHA)) for s in np.unique(steps)}
+    table = {s: chance.threshold(bits, float(np.exp(s / 50)), np.log10(alpha)) for s in np.unique(steps)}
     return np.vectorize(table.get)(steps)
 
 
@@ -241,10 +243,12 @@ def table(results: dict[str, Any]) -> str:
     ]
     for name, r in sorted(results["methods"].items(), key=lambda kv: -kv[1]["auc"]):
         rows.append(
-            f"| {name} | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | {r['missed_rate']:.2%} | {r['false_matches']} of {r['pairs_strangers']} | {r['stranger_distance_mean']:.4f} |"
+            f"| {name} | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | {r['missed_rate']:.2%} | {r['false_matches']} of {r['pairs_strangers']}, {r['false_match_family_pairs']} | {r['find_missed_rate']:.2%} | {r['find_accused']} | {r['stranger_distance_mean']:.4f} |"
         )
     for name, r in results.get("baselines", {}).items():
-        rows.append(f"| *{name}* | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | | | |")
+        rows.append(
+            f"| *{name}* | {r['auc']:.5f} | {r['auc_same_architecture_and_data']:.5f} | {r['map']:.4f} | | | | | |"
+        )
     return f"{results['models']} models, split {results['split']}\n\n" + "\n".join(rows) + "\n"
 
 

@@ -238,8 +238,8 @@ def main(split: str) -> None:
 
 def table(results: dict[str, Any]) -> str:
     rows = [
-        "| method | AUC | AUC, same architecture and data | mAP | missed at 1e-6 | false matches at 1e-6 | strangers' mean distance |",
-        "|---|---|---|---|---|---|---|",
+        "| method | AUC | AUC, same architecture and data | mAP | missed, pair p <= 1e-6 | false matches, and families they join | missed by find (corrected) | accused by find | strangers' mean distance |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, r in sorted(results["methods"].items(), key=lambda kv: -kv[1]["auc"]):
         rows.append(

@@ -125,6 +125,9 @@ def find(suspects: Sequence[str | Path], library: Library, *, top: int = 10, alp
             matches = [
                 _verified(suspect, m, searched, alpha, base) if x else m for m, x in zip(matches, likely, strict=True)
             ]
+            matches.sort(
+                key=lambda m: (not m.identical, m.verdict != "derived")
+            )  # what the weights confirm comes first
         made = [m.signature for m in methods]
         answers.append(FindReport(str(suspect), hashed.digest, made, [str(b) for b in base], searched, alpha, matches))
     return answers

@@ -2,7 +2,7 @@
 
     python bench/find_calibration.py      # needs `python -m bench.population.build --only small large`
 
-Nothing was fitted to these nets. Below the smallest observed rate the stated p is an extrapolation by its formula.
+The rule for m_eff was chosen after a look at the small nets, before any at the large ones. Below the smallest observed rate the stated p is an extrapolation by its formula.
 """
 
 from __future__ import annotations

@@ -93,12 +93,19 @@ def _honest(image_set: str, arch: str, place: int, number: int) -> list[Job]:
     return jobs + [job("sibling", s, s + 1, share, short, needs=(public,)) for s in range(siblings)]
 
 
+FRESH = {
+    "cifar10": ("resnet.full.2", "vgg.sibling.1", "dense.full.2", "resnet.sibling.1", "vgg.full.2"),
+    "gtsrb": ("resnet.full.2",),
+    "tiny": ("vgg.full.2",),
+}
+"""Owners attacked after the method's defaults were settled on the ones before them."""
+
+
 def owner_ids(image_set: str) -> list[str]:
-    """Seed 1 of each architecture (no default was chosen on it), then, on CIFAR-10, a sibling of each; seed 0 last."""
+    """Seed 1 of each architecture, then, on CIFAR-10, a sibling of each, then those that only report."""
     archs = ARCHITECTURES[image_set]
     siblings = [f"{image_set}.{arch}.sibling.0" for arch in archs if image_set == "cifar10"]
-    one, zero = ([f"{image_set}.{arch}.full.{seed}" for arch in archs] for seed in (1, 0))
-    return [*one, *siblings, *zero]
+    return [*(f"{image_set}.{arch}.full.1" for arch in archs), *siblings, *(f"{image_set}.{n}" for n in FRESH[image_set])]
 
 
 Attacks = list[tuple[str, float, dict[str, Any]]]

@@ -16,9 +16,35 @@ if TYPE_CHECKING:
 
 BATCH = 128
 PER_STEP = 3
-"""References asked in one step, drawn anew: all have their turn at a fraction of the time."""
+"""References asked in one step: all have their turn at a fraction of the time."""
 LAST_RATE = 0.1
 """Share of the learning rate at the last step; it falls linearly."""
+
+
+class Turns:
+    """Which references are asked in a step: the one that agreed most when it was last asked, and others by lot.
+
+    By lot alone, the few references of the kind most like the owner (siblings of one public start) are outvoted, and
+    the points become points that this kind agrees on.
+    """
+
+    def __init__(self, count: int, draws: torch.Generator) -> None:
+        self._agreed = [float("inf")] * count
+        self._draws = draws
+
+    def next(self) -> list[int]:
+        """Rows of at most PER_STEP references."""
+        import torch
+
+        lot: list[int] = torch.randperm(len(self._agreed), generator=self._draws).tolist()
+        if not lot:
+            return []
+        hardest = max(lot, key=self._agreed.__getitem__)
+        return [hardest, *(row for row in lot if row != hardest)][:PER_STEP]
+
+    def tell(self, row: int, loss: float) -> None:
+        """How far inside the target reference `row` put the images, as its mean loss."""
+        self._agreed[row] = loss
 
 
 @dataclass(frozen=True)
@@ -33,16 +59,16 @@ class Goal:
     repel: float = 1.0
     softness: float = 4.0
 
-    def loss(self, x: torch.Tensor, target: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    def loss(self, x: torch.Tensor, target: torch.Tensor, turns: Turns) -> torch.Tensor:
         """float32 [] of images [n, c, h, w] and the classes int64 [n] they shall be."""
-        import torch
-
         loss = self._wanted(self.owner(x), target)
         for copy in self.copies:
             loss = loss + self.attract / len(self.copies) * self._wanted(copy(x), target)
-        some = torch.randperm(len(self.references), generator=draws)[:PER_STEP].tolist() if self.repel else []
+        some = turns.next() if self.repel else []
         for row in some:
-            loss = loss + self.repel / len(some) * self._unwanted(self.references[row](x), target)
+            unwanted = self._unwanted(self.references[row](x), target)
+            turns.tell(row, float(unwanted.detach().mean()))
+            loss = loss + self.repel / len(some) * unwanted
         return loss.sum()
 
     def _wanted(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -95,10 +121,11 @@ def _path(start: torch.Tensor, target: torch.Tensor, goal: Goal, draws: torch.Ge
     x = start.clone().requires_grad_(True)
     low, high = ((start - epsilon).clamp(0, 1), (start + epsilon).clamp(0, 1)) if epsilon else (0.0, 1.0)
     optimiser = torch.optim.Adam([x], lr)
+    turns = Turns(len(goal.references), draws)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * (1 - (1 - LAST_RATE) * step / steps)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
-            loss = goal.loss(views.seen(x, draws, mirror=mirror) if transforms else x, target, draws)
+            loss = goal.loss(views.seen(x, draws, mirror=mirror) if transforms else x, target, turns)
         (gradient,) = torch.autograd.grad(loss, x)
         # Smooth changes mean the same to networks trained apart; fine noise is read by one network alone.
         x.grad = views.blurred(gradient, smooth) if smooth > 1 else gradient

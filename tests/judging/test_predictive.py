@@ -12,7 +12,7 @@ def test_tails_are_probabilities_and_meet():
     counts, n = np.array([20, 25, 30, 28, 22, 24, 31, 19, 26, 27]), 50
     for k in (0, 10, 25, 40, 50):
         up, below = math.exp(predictive.log_at_least(k, counts, n)), math.exp(predictive.log_at_most(k - 1, counts, n))
-        assert up + below == pytest.approx(1, abs=1e-9)
+        assert 1 - 1e-9 <= up + below < 1.05  # the upper tail is rounded up by the chance of kin
     tails = [predictive.log_at_least(k, counts, n) for k in range(n + 1)]
     assert all(a >= b for a, b in zip(tails, tails[1:], strict=False))
 
@@ -47,6 +47,19 @@ def test_very_small_chances_stay_apart():
 
 def test_without_references_it_is_the_prior():
     assert math.exp(predictive.log_at_least(50, np.array([], np.int64), 100)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_one_reference_near_the_owner_is_a_family():
+    """Far from all others, it would vanish in one common spread; its kin must not be accused."""
+    counts = np.array([30, 31, 32, 33, 34, 35, 36] * 4 + [80])
+    assert predictive.log_at_least(82, counts, 90) > math.log(0.005)
+    assert predictive.log_at_least(82, counts, 90, families=False) < math.log(0.002)
+
+
+def test_one_family_pays_nothing_for_kin():
+    counts = np.array([15, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 30])
+    wide, one = (predictive.log_at_least(54, counts, 90, families=f) for f in (True, False))
+    assert wide == one < math.log(1e-3)
 
 
 def test_order_does_not_matter():

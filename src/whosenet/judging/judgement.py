@@ -8,8 +8,8 @@ from whosenet.types import Verdict
 
 ASSUMPTIONS = (
     "The p-value is the chance that an honest model, drawn like the references, agrees with the owner's as much as the "
-    "suspect does, if honest models' agreement spreads as a beta-binomial. A kind of honest model that no reference "
-    "belongs to is outside of it. 'derived' tells neither direction nor intent."
+    "suspect does, if honest models' agreement spreads as a beta-binomial or in families around the references. A kind "
+    "of honest model that no reference belongs to is outside of it. 'derived' tells neither direction nor intent."
 )
 
 

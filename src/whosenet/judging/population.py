@@ -14,7 +14,7 @@ from whosenet.questions.evidence import Evidence
 NAMES = ("label", "probability", "cluster")
 COPIES_SHARPNESS = 0.0
 """Copies are of kinds that the owner chose, weak ones among them, and the weaker half is judged alone, too
-(independence.py): the prior of their spread need not widen it further."""
+(independence.py): their prior need not widen the spread further."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,12 @@ Model i of the kind agrees on k_i of n points, k_i ~ BetaBinomial(n, a, b), with
 between models (rho = 1 / (a + b + 1) > 0, so a plain binomial lies). Neither is known; the posterior predictive
 integrates over both on a grid, in log space, so that the smallest chances stay apart.
 
+Honest models also come in families (architecture, data, a shared start). Their agreement then has several humps, and
+one beta distribution is wrong where few of the models seen belong to the family nearest to the owner. So the next model
+may be kin to any one of those seen: with chance 1 / (m + 1) each it is drawn around that one's rate. How much that
+counts, the models say themselves: each is predicted from the others, by the one distribution and by kinship, and the
+odds of the two are those of what they predicted. The larger chance is taken, so kinship only ever widens the null.
+
 Points differ, too. Given a model's overall level that makes its count vary less than a binomial's, never more, so to
 leave the points' difficulties out errs on the wide side.
 
@@ -30,7 +36,9 @@ SPREAD = np.linspace(np.log(1e-3), 0.0, 36)
 """log of 1 / (a + b): from almost binomial to the arcsine law, where most models agree on nearly all points or none."""
 SHARPNESS = 0.5
 """The prior's density in log(1 / (a + b)) is proportional to exp(SHARPNESS * it): the larger, the wider the null.
-Chosen on the development worlds of the bench."""
+Chosen, as KIN was, on the development worlds of the bench."""
+KIN = 0.25
+"""Kin are spread about a model as if it had answered a quarter of the points: a family's own spread on top of chance."""
 CHUNK = 1 << 20
 
 
@@ -55,32 +63,57 @@ def _log_mass(n: int, a: Array, b: Array) -> Array:
 
 
 @lru_cache(maxsize=4096)
-def _log_predictive(counts: tuple[int, ...], n: int, sharpness: float) -> Array:
-    """log P(k agreements of n) of the next model, float64 [n + 1]; `counts` sorted, so that none is fitted twice."""
+def _fitted(counts: tuple[int, ...], n: int, sharpness: float) -> tuple[Array, float]:
+    """One distribution for all: log P(k agreements of n) of the next model, float64 [n + 1], and the log of how well it
+    predicts each of the models from the others. `counts` sorted, so that none is fitted twice."""
     seen = np.array(counts, np.int64)
+    values, often = np.unique(seen, return_counts=True)
     a, b, log_prior = _grid(seen, n, sharpness)
     step = max(1, CHUNK // (n + 1))
-    parts, weights = [], []
+    parts, weights, without = [], [], []
     for start in range(0, len(a), step):
         rows = slice(start, start + step)
         mass = _log_mass(n, a[rows], b[rows])
         weight = log_prior[rows] + mass[:, seen].sum(1)
         parts.append(special.logsumexp(weight[:, None] + mass, axis=0))
+        without.append(special.logsumexp(weight[:, None] - mass[:, values], axis=0))
         weights.append(special.logsumexp(weight))
-    return np.asarray(special.logsumexp(np.stack(parts), axis=0) - special.logsumexp(weights), np.float64)
+    total = special.logsumexp(weights)
+    left_out = float(often @ (total - special.logsumexp(np.stack(without), axis=0)))
+    return np.asarray(special.logsumexp(np.stack(parts), axis=0) - total, np.float64), left_out
 
 
-def log_tails(counts: Counts, n: int, *, sharpness: float = SHARPNESS) -> Array:
+@lru_cache(maxsize=4096)
+def _kin(counts: tuple[int, ...], n: int) -> tuple[Array, float]:
+    """The same if the next model is kin to one of those seen; the chance that it is of another family is left out of
+    the first, and spread over all counts in the second."""
+    values, often = np.unique(np.array(counts, np.int64), return_counts=True)
+    mass = _log_mass(n, 1 + KIN * values, 1 + KIN * (n - values))
+    predicted = special.logsumexp(mass + np.log(often)[:, None], axis=0) - math.log(len(counts) + 1)
+    others = np.exp(mass[:, values]).T @ often - np.exp(np.diag(mass[:, values])) + 1 / (n + 1)
+    return np.asarray(predicted, np.float64), float(often @ np.log(others / len(counts)))
+
+
+def _tails(log_mass: Array) -> Array:
+    return np.asarray(np.minimum(np.logaddexp.accumulate(log_mass[::-1])[::-1], 0.0))
+
+
+def log_tails(counts: Counts, n: int, *, sharpness: float = SHARPNESS, families: bool = True) -> Array:
     """Natural log of P(the next model agrees on k or more of n), k = 0 ... n: float64 [n + 1]."""
-    predicted = _log_predictive(tuple(sorted(int(c) for c in counts)), n, sharpness)
-    return np.minimum(np.logaddexp.accumulate(predicted[::-1])[::-1], 0.0)
+    seen = tuple(sorted(int(c) for c in counts))
+    predicted, left_out = _fitted(seen, n, sharpness)
+    if not families or len(seen) < 2:
+        return _tails(predicted)
+    kin, kin_left_out = _kin(seen, n)
+    odds = -np.logaddexp(0.0, left_out - kin_left_out)
+    return np.asarray(np.maximum(_tails(predicted), _tails(kin) + odds))
 
 
-def log_at_least(k: int, counts: Counts, n: int, *, sharpness: float = SHARPNESS) -> float:
+def log_at_least(k: int, counts: Counts, n: int, *, sharpness: float = SHARPNESS, families: bool = True) -> float:
     """Natural log of P(the next model agrees on k or more of n), the others having agreed on `counts`."""
-    return float(log_tails(counts, n, sharpness=sharpness)[k]) if k <= n else -math.inf
+    return float(log_tails(counts, n, sharpness=sharpness, families=families)[k]) if k <= n else -math.inf
 
 
 def log_at_most(k: int, counts: Counts, n: int, *, sharpness: float = SHARPNESS) -> float:
-    """Natural log of P(the next model agrees on k or fewer of n)."""
-    return log_at_least(n - k, n - np.asarray(counts, np.int64), n, sharpness=sharpness)
+    """Natural log of P(the next model agrees on k or fewer of n), all being of one family."""
+    return log_at_least(n - k, n - np.asarray(counts, np.int64), n, sharpness=sharpness, families=False)

@@ -91,17 +91,20 @@ def test_the_loss_falls_where_the_owner_agrees_and_the_reference_does_not(object
     x, target, draws = torch.zeros(1, 1, 2, 2), torch.tensor([1]), torch.Generator().manual_seed(0)
     sure, unsure = Fixed(0, 5, 0), Fixed(0, 1, 0)
     loss = {
-        (o, r): float(Goal(a, (), (b,), objective=objective).loss(x, target, Turns(1, draws)))
+        (o, r): float(Goal(a, (), (b,), objective=objective).loss(x, target, Turns(0, draws), Turns(1, draws)))
         for o, a in (("sure", sure), ("unsure", unsure))
         for r, b in (("sure", sure), ("unsure", unsure))
     }
     assert loss["sure", "unsure"] < min(loss["unsure", "unsure"], loss["sure", "sure"])
     assert all(np.isfinite(v) for v in loss.values())
-    copies = [float(Goal(sure, (c,), objective=objective).loss(x, target, Turns(0, draws))) for c in (sure, unsure)]
+    copies = [
+        float(Goal(sure, (c,), objective=objective).loss(x, target, Turns(1, draws), Turns(0, draws)))
+        for c in (sure, unsure)
+    ]
     assert copies[0] < copies[1]
 
 
-def test_the_reference_that_agrees_most_is_asked_in_every_step() -> None:
+def test_who_is_furthest_from_its_goal_is_asked_in_every_step() -> None:
     turns = Turns(6, torch.Generator().manual_seed(0))
     first = [row for _ in range(40) for row in _told(turns, {row: float(row == 4) for row in range(6)})]
     assert set(first) == set(range(6)), "all have their turn"

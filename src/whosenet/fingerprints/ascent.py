@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 BATCH = 128
 PER_STEP = 3
-"""References asked in one step: all have their turn at a fraction of the time."""
+"""References, and copies, asked in one step: all have their turn at a fraction of the time."""
 LAST_RATE = 0.1
 """Share of the learning rate at the last step; it falls linearly."""
 
 
 class Turns:
-    """Which references are asked in a step: the one that agreed most when it was last asked, and others by lot.
+    """Which networks are asked in a step: the one that was furthest from its goal when last asked, others by lot.
 
     By lot alone, the few references of the kind most like the owner (siblings of one public start) are outvoted, and
     the points become points that this kind agrees on.
     """
 
     def __init__(self, count: int, draws: torch.Generator) -> None:
-        self._agreed = [float("inf")] * count
+        self._lost = [float("inf")] * count
         self._draws = draws
 
     def next(self) -> list[int]:
-        """Rows of at most PER_STEP references."""
+        """At most PER_STEP rows."""
         import torch
 
-        lot: list[int] = torch.randperm(len(self._agreed), generator=self._draws).tolist()
+        lot: list[int] = torch.randperm(len(self._lost), generator=self._draws).tolist()
         if not lot:
             return []
-        hardest = max(lot, key=self._agreed.__getitem__)
+        hardest = max(lot, key=self._lost.__getitem__)
         return [hardest, *(row for row in lot if row != hardest)][:PER_STEP]
 
     def tell(self, row: int, loss: float) -> None:
-        """How far inside the target reference `row` put the images, as its mean loss."""
-        self._agreed[row] = loss
+        """The mean loss of network `row`."""
+        self._lost[row] = loss
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,14 @@ class Goal:
     repel: float = 1.0
     softness: float = 4.0
 
-    def loss(self, x: torch.Tensor, target: torch.Tensor, turns: Turns) -> torch.Tensor:
+    def loss(self, x: torch.Tensor, target: torch.Tensor, copies: Turns, references: Turns) -> torch.Tensor:
         """float32 [] of images [n, c, h, w] and the classes int64 [n] they shall be."""
-        loss = self._wanted(self.owner(x), target)
-        for copy in self.copies:
-            loss = loss + self.attract / len(self.copies) * self._wanted(copy(x), target)
-        some = turns.next() if self.repel else []
-        for row in some:
-            unwanted = self._unwanted(self.references[row](x), target)
-            turns.tell(row, float(unwanted.detach().mean()))
-            loss = loss + self.repel / len(some) * unwanted
-        return loss.sum()
+        loss = self._wanted(self.owner(x), target).sum()
+        if self.attract:
+            loss = loss + self.attract * _mean(self.copies, copies, lambda said: self._wanted(said, target), x)
+        if self.repel:
+            loss = loss + self.repel * _mean(self.references, references, lambda said: self._unwanted(said, target), x)
+        return loss
 
     def _wanted(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         from torch.nn import functional as F
@@ -84,6 +81,19 @@ class Goal:
         if self.objective == "confidence":
             return -F.log_softmax(logits.float(), 1).exp().gather(1, target[:, None])[:, 0].mul(-1).log1p()
         return self.softness * F.softplus(margin(logits.float(), target) / self.softness)
+
+
+def _mean(nets: Sequence[nn.Module], turns: Turns, loss: Callable[[torch.Tensor], torch.Tensor],
+          x: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    """float32 []: the loss summed over images, mean over the networks whose turn it is."""
+    import torch
+
+    total, rows = torch.zeros(()), turns.next()
+    for row in rows:
+        each = loss(nets[row](x))
+        turns.tell(row, float(each.detach().mean()))
+        total = total + each.sum() / len(rows)
+    return total
 
 
 def margin(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -121,11 +131,11 @@ def _path(start: torch.Tensor, target: torch.Tensor, goal: Goal, draws: torch.Ge
     x = start.clone().requires_grad_(True)
     low, high = ((start - epsilon).clamp(0, 1), (start + epsilon).clamp(0, 1)) if epsilon else (0.0, 1.0)
     optimiser = torch.optim.Adam([x], lr)
-    turns = Turns(len(goal.references), draws)
+    copies, references = (Turns(len(nets), draws) for nets in (goal.copies, goal.references))
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * (1 - (1 - LAST_RATE) * step / steps)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
-            loss = goal.loss(views.seen(x, draws, mirror=mirror) if transforms else x, target, turns)
+            loss = goal.loss(views.seen(x, draws, mirror=mirror) if transforms else x, target, copies, references)
         (gradient,) = torch.autograd.grad(loss, x)
         # Smooth changes mean the same to networks trained apart; fine noise is read by one network alone.
         x.grad = views.blurred(gradient, smooth) if smooth > 1 else gradient

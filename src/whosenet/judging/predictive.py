@@ -38,7 +38,7 @@ SHARPNESS = 0.5
 """The prior's density in log(1 / (a + b)) is proportional to exp(SHARPNESS * it): the larger, the wider the null.
 Chosen, as KIN was, on the development worlds of the bench."""
 KIN = 0.25
-"""Kin are spread about a model as if it had answered a quarter of the points: a family's own spread on top of chance."""
+"""Kin are spread about a model as if it had answered a quarter of the points: a family has a spread of its own."""
 CHUNK = 1 << 20
 
 

@@ -1,0 +1,1 @@
+"""The worlds in which TEST's p-values are tried, and the rates found there."""

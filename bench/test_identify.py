@@ -29,16 +29,11 @@ DRAWS = 3
 SETS = ("cifar10", "gtsrb", "tiny")
 
 
-def fingerprinted(store: TestStore, owner: Record) -> bool:
-    """Owners that only helped to choose defaults have no fingerprint here."""
-    return cast.split_of(owner) == "report" or owner["id"] in cast.SEEN
-
-
 def owners(store: TestStore, image_set: str, part: str) -> list[Record]:
     known = store.records()
     made = [known[i] for i in plan.owner_ids(image_set) if i in known]
     attacked = {r["parent"] for r in known.values() if r["kind"] == "derived"}
-    return [r for r in made if part in ("all", cast.split_of(r)) and r["id"] in attacked and fingerprinted(store, r)]
+    return [r for r in made if part in ("all", cast.split_of(r)) and r["id"] in attacked]
 
 
 def family(store_records: dict[str, Record], suspect: str) -> tuple[str, str]:

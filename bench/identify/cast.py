@@ -5,21 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.test_population import plan
 from bench.test_population.store import Record
 
-OWN = {"full": 2, "half-a": 2, "half-b": 2, "sibling": 1}
-OTHER = {"full": 1, "half-a": 1, "sibling": 1}
-"""Choosers of each kind, of the owner's architecture and of every other. Points on which a kind of honest net was never
-asked are points on which that kind may agree with the owner; the owner's architecture agrees most."""
+OWN = {"full": 4, "half-a": 2, "half-b": 2, "sibling": 1}
+OWN_OF_SIBLING = {"full": 1, "half-a": 1, "half-b": 1, "sibling": 5}
+OTHER = {"full": 1, "half-a": 1, "half-b": 1, "sibling": 1}
+"""Choosers of each kind: of the owner's architecture, the most with a start like the owner's, and of every other
+architecture. Points on which a kind of honest net was never asked are points on which that kind may agree with the
+owner; the owner's architecture and start agree most."""
 REFERENCES = {"twins": None, "mixed": 20}
 """twins: all nets of the owner's architecture with a start like the owner's (from scratch, or from the same public
 start) that chose no point, but the suspect: what `whosenet twins` makes, and the kind that agrees most. mixed: so many drawn from all kinds."""
 FEWEST = 12
 """... and never fewer than this, where the image set has so few."""
-DEVELOPMENT_SEED = 0
-"""CIFAR-10 owners with this seed were used to choose the method's defaults ..."""
-SEEN = ("cifar10.resnet.full.1", "cifar10.vgg.full.1")
-"""... and on these two it was seen that choosers must cover every kind of honest net. The others only report."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,17 @@ class Cast:
 
 
 def split_of(owner: Record) -> str:
-    """ "development" for owners that something was chosen on, else "report"."""
-    seen = owner["image_set"] == "cifar10" and owner["seed"] == DEVELOPMENT_SEED and owner["family"] == "full"
-    return "development" if seen or owner["id"] in SEEN else "report"
+    """ "report" for owners whose copies and fingerprints were made after the method's defaults and the choosers' kinds
+    were settled, on the others: "development"."""
+    return "report" if owner["id"] in plan.owner_ids(owner["image_set"], fresh=True) else "development"
 
 
 def choosers(owner: Record, honest: list[Record]) -> tuple[str, ...]:
     """Honest nets that choose points: so many of each kind and architecture; the same in every draw."""
     chosen: list[str] = []
     for architecture in sorted({r["architecture"] for r in honest}):
-        for family, count in (OWN if architecture == owner["architecture"] else OTHER).items():
+        own = OWN_OF_SIBLING if owner["family"] == "sibling" else OWN
+        for family, count in (own if architecture == owner["architecture"] else OTHER).items():
             kind = [
                 r
                 for r in honest

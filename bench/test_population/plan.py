@@ -14,7 +14,7 @@ TRAINING: dict[str, dict[str, Any]] = {
 RATES = {"resnet": 0.1, "vgg": 0.05, "dense": 0.1}
 PUBLIC_EPOCHS = {"cifar10": 4, "gtsrb": 3, "tiny": 3}
 SIBLING_EPOCHS = {"cifar10": 4, "gtsrb": 6, "tiny": 12}
-COUNTS = {"cifar10": (8, 5, 16), "gtsrb": (10, 5, 4), "tiny": (10, 5, 4)}
+COUNTS = {"cifar10": (12, 5, 21), "gtsrb": (10, 5, 4), "tiny": (10, 5, 4)}
 """Nets on all of the owner's images, on each half, and siblings from one public start, for each architecture."""
 STEPS = {"cifar10": (2, 8), "gtsrb": (4, 20), "tiny": (6, 40)}
 """Epochs on the thief's images for fine-tuning and for training a student."""
@@ -94,18 +94,20 @@ def _honest(image_set: str, arch: str, place: int, number: int) -> list[Job]:
 
 
 FRESH = {
-    "cifar10": ("resnet.full.2", "vgg.sibling.1", "dense.full.2", "resnet.sibling.1", "vgg.full.2"),
+    "cifar10": ("dense.sibling.0", "resnet.full.2", "vgg.sibling.1", "dense.full.2", "resnet.sibling.1", "vgg.full.2"),
     "gtsrb": ("resnet.full.2",),
     "tiny": ("vgg.full.2",),
 }
-"""Owners attacked after the method's defaults were settled on the ones before them."""
+"""Owners attacked after the method's defaults were settled on those before them."""
 
 
-def owner_ids(image_set: str) -> list[str]:
-    """Seed 1 of each architecture, then, on CIFAR-10, a sibling of each, then those that only report."""
-    archs = ARCHITECTURES[image_set]
-    siblings = [f"{image_set}.{arch}.sibling.0" for arch in archs if image_set == "cifar10"]
-    return [*(f"{image_set}.{arch}.full.1" for arch in archs), *siblings, *(f"{image_set}.{n}" for n in FRESH[image_set])]
+def owner_ids(image_set: str, *, fresh: bool = False) -> list[str]:
+    """Owners in the order in which they are attacked: seed 1 of each architecture, on CIFAR-10 siblings, the fresh ones.
+    `fresh`: these only."""
+    new = [f"{image_set}.{name}" for name in FRESH[image_set]]
+    first = [f"{image_set}.{arch}.full.1" for arch in ARCHITECTURES[image_set]]
+    siblings = ["cifar10.resnet.sibling.0", "cifar10.vgg.sibling.0"] if image_set == "cifar10" else []
+    return new if fresh else [*first, *siblings, *new]
 
 
 Attacks = list[tuple[str, float, dict[str, Any]]]

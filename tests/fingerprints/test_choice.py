@@ -35,12 +35,21 @@ def test_controls_are_spread_evenly_and_one_comes_first(points: int, controls: i
     assert places[0] == 0 and np.ptp(np.diff([*places, points + controls])) <= 1
 
 
-def test_agreement_goes_before_probability() -> None:
+def test_probability_counts_beside_agreement() -> None:
     references = np.array([[[0.9, 0.1], [0.4, 0.6], [0.1, 0.9]], [[0.8, 0.2], [0.6, 0.4], [0.2, 0.8]]], np.float32)
     said, nobody = np.array([0, 0, 0]), np.zeros((0, 3, 2), np.float32)
-    assert choice.by_disagreement(said, references, nobody).argsort().tolist() == [2, 1, 0]
-    assert choice.by_disagreement(said, nobody, references).argsort().tolist() == [0, 1, 2]
-    assert choice.by_disagreement(said, references, references).tolist() == [0, 0, 0]
+    assert choice.by_contrast(said, references, nobody).tolist() == [2, 1, 0]
+    assert choice.by_contrast(said, nobody, references).tolist() == [0, 1, 2]
+    assert choice.by_contrast(said, references, references).tolist() == [0, 1, 2], "no contrast: as they came"
+
+
+def test_a_kind_of_its_own_is_not_sacrificed_to_the_mean() -> None:
+    """Nine references agree on points 0-9 and one on 10-19; by the mean, only the latter would be taken."""
+    agree = np.zeros((10, 20))
+    agree[:9, :10], agree[9, 10:] = 1, 1
+    references = np.stack([agree, 1 - agree], 2).astype(np.float32)
+    first = choice.by_contrast(np.zeros(20, np.int64), references, np.zeros((0, 20, 2), np.float32)).argsort()[:10]
+    assert 2 <= (first < 10).sum() <= 8
 
 
 def test_controls_need_images_that_are_answered_rightly() -> None:

@@ -13,6 +13,8 @@ from whosenet.networks.predict import softmax
 from whosenet.questions.answers import Labels, Matrix
 
 Rows = NDArray[np.int64]
+WORSE = 2.0
+"""Points by which a network must be worse than another to have e times its say."""
 SURE = 0.5
 """A control's known answer should have at least this probability from everybody who chooses."""
 
@@ -42,16 +44,39 @@ def distinct(x: Pixels) -> Pixels:
     return x[sorted(first.values())]
 
 
-def by_disagreement(said: Labels, references: Matrix, copies: Matrix) -> NDArray[np.float64]:
-    """Rank of each candidate [n] (lower is better) labelled `said` [n] by the owner: first how many more of the
-    references [m, n, k] than of the copies [c, n, k] agree (as shares), then how much more probability they give."""
-    each = np.arange(len(said))
-    agree, given = np.zeros(len(said)), np.zeros(len(said))
-    for sign, stack in ((1, references), (-1, copies)):
-        if len(stack):
-            agree += sign * (stack.argmax(2) == said).mean(0)
-            given += sign * stack[:, each, said].mean(0)
-    return agree + 1e-3 * given
+def by_contrast(said: Labels, references: Matrix, copies: Matrix) -> NDArray[np.float64]:
+    """Rank 0 ... n-1 of each candidate [n] (lower is better) labelled `said` [n] by the owner, given the probabilities
+    of references [m, n, k] and of copies [c, n, k].
+
+    Points are taken one by one. A network's say in the next one grows with how far it is from where it should be: the
+    reference that agreed with the points so far most, the copy that agreed least. So it is the worst pair that the
+    points tell apart, where a mean would sacrifice a few networks of a kind of their own.
+    """
+    against, inside = (_agreement(said, stack) for stack in (references, copies))
+    far, near = np.zeros(len(against)), np.zeros(len(inside))
+    rank, left = np.zeros(len(said)), np.ones(len(said), bool)
+    for turn in range(len(said)):
+        gain = _weights(-near) @ inside - _weights(far) @ against
+        row = int(np.where(left, gain, -np.inf).argmax())
+        rank[row], left[row] = turn, False
+        far, near = far + against[:, row], near + inside[:, row]
+    return rank
+
+
+def _agreement(said: Labels, stack: Matrix) -> NDArray[np.float64]:
+    """float64 [m, n] in 0..1: half for the owner's label, half for the probability given to it."""
+    if not len(stack):
+        return np.zeros((0, len(said)))
+    given = stack[:, np.arange(len(said)), said].astype(np.float64)
+    return np.asarray((given + (stack.argmax(2) == said)) / 2)
+
+
+def _weights(worse: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the say: exponential in how many points a network is worse than the others."""
+    if not len(worse):
+        return worse
+    heat = np.exp((worse - worse.max()) / WORSE)
+    return np.asarray(heat / heat.sum())
 
 
 def balanced(classes: Labels, rank: NDArray[np.floating], count: int) -> Rows:

@@ -39,15 +39,16 @@ class DeepCore(Fingerprint):
     `target=other`: every point is steered to another class than its start's, all pairs of classes in turn.
     `repel`: weight of the same loss, turned round, on the references (as conferrable examples, Lukas et al. 2021).
     `attract`: its weight on derived copies of the owner's making: those given as positives, else `shadows` networks
-    that are trained here for `shadow_epochs` on the owner's answers to `shadow_images` of the images. A network trained
-    on the owner's answers shares less with it than a twin trained on the owner's data does, unless the points are made
-    for what such networks take over.
+    that are trained here for `shadow_epochs` (up to twice as many if there are fewer images) on the owner's answers to
+    `shadow_images` of the images. Every step asks those copies and references that are furthest from their goal, and
+    others by lot. A network trained on the owner's answers shares less with it than a twin trained on the owner's data
+    does, unless the points are made for what such networks take over.
     `epsilon`: largest change of a pixel, in 1/255 (0: any); doubled if too few points come of it.
     `smooth`: width of the Gaussian that the gradient is blurred with, in pixels.
     `transforms`: every step sees the images mirrored, moved, resized and noisy. With or without it, only points that
     JPEG 90 and resizing leave alone are kept.
-    `pool`: so many times more candidates than points are made; the least agreement of references and the most of
-    copies is best.
+    `pool`: so many times more candidates than points are made; those that set the worst copy and the worst reference
+    furthest apart are kept (choice.by_contrast).
     """
 
     name = "deepcore"
@@ -72,7 +73,7 @@ class DeepCore(Fingerprint):
                     context: Context, *, objective: str = "margin", start: str = "clean", target: str = "other",
                     steps: int = 150, lr: float = 0.02, softness: float = 4.0, attract: float = 1.0,
                     repel: float = 1.0, epsilon: float = 32.0, smooth: int = 5, transforms: bool = True,
-                    pool: float = 1.5, shadows: int = 3, shadow_images: int = 10_000,
+                    pool: float = 3.0, shadows: int = 6, shadow_images: int = 10_000,
                     shadow_epochs: int = 8) -> Pixels:  # fmt: skip
         import torch
 
@@ -140,4 +141,4 @@ def _ranked(x: Pixels, wanted: Labels, owner: nn.Module, references: Sequence[nn
     if not len(x):
         return x
     said = [np.array([softmax(logits(net, x)) for net in nets]) for nets in (references, copies)]
-    return x[np.argsort(choice.by_disagreement(wanted, said[0], said[1]), kind="stable")]
+    return x[np.argsort(choice.by_contrast(wanted, said[0], said[1]), kind="stable")]

@@ -17,14 +17,16 @@ Step = Callable[[int, int], None]
 Build = Callable[[], "nn.Module"]
 RATE = 0.05
 BATCH = 128
+LONGER = 2.0
 BATCHES = 32
 """Few images go in smaller batches, so that an epoch still has about this many steps."""
 
 
 def copies(owner: nn.Module, builds: Sequence[Build], images: Images, *, count: int, size: int, epochs: int,
            mirror: bool, seed: int, on_step: Step) -> Iterator[nn.Module]:  # fmt: skip
-    """`count` fresh networks, trained on the owner's answers to `size` of the images each: labels and probabilities
-    in turn, the architectures of `builds` in turn."""
+    """`count` fresh networks, trained on the owner's answers to `size` of the images each (or to all there are, for up
+    to LONGER times the epochs): labels and probabilities in turn, the architectures of `builds` in turn."""
+    epochs = round(epochs * min(LONGER, max(1.0, size / len(images))))
     draws = np.random.default_rng([seed, 7])
     for number in range(count):
         x = images.x[np.sort(draws.permutation(len(images))[:size])]

@@ -104,6 +104,8 @@ def _verdicts(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
         "false pairs": sorted({(t.owner, t.suspect) for t in honest if t.judgement.verdict == "derived"}),
         "pairs": len({(t.owner, t.suspect) for t in honest}),
         "cleared": _rate(honest, lambda t: t.judgement.verdict == "independent"),
+        "auc of p": auc([-t.judgement.log10_p for t in derived],
+                        [-t.judgement.log10_p for t in honest if t.family.startswith("honest")]),
         "calibration": {str(level): float(np.mean([t.judgement.p_value <= level for t in honest])) for level in LEVELS} if honest else {},
         "sequential": {
             "missed": _rate([t for t in stopped if t.derived], lambda t: t.stopped.verdict != "derived"),
@@ -180,9 +182,9 @@ def _verdict_table(found: dict[str, Any]) -> str:
     for method, by in found["verdicts"].items():
         for null, v in by.items():
             shown = [f"{v[k]['rate']:.2%} ({v[k]['low']:.2%} to {v[k]['high']:.2%})" for k in ("missed", "false")]
-            rows.append([method, null, v["missed"]["trials"], shown[0], v["false"]["trials"], v["pairs"], v["false"]["errors"], shown[1],
+            rows.append([method, null, round(v["auc of p"], 4), v["missed"]["trials"], shown[0], v["false"]["trials"], v["pairs"], v["false"]["errors"], shown[1],
                          f"{v['cleared']['rate']:.1%}", *(f"{c:.2%}" for c in v["calibration"].values())])  # fmt: skip
-    head = ["at the tool's threshold", "null", "trials of copies", "missed (95 %)", "trials of honest nets", "pairs", "accused",
+    head = ["at the tool's threshold", "null", "AUC of p", "trials of copies", "missed (95 %)", "trials of honest nets", "pairs", "accused",
             "false (95 %)", "cleared", *(f"p <= {level:g}" for level in LEVELS)]  # fmt: skip
     return record.table(head, rows)
 

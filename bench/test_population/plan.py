@@ -94,7 +94,7 @@ def _honest(image_set: str, arch: str, place: int, number: int) -> list[Job]:
 
 
 FRESH = {
-    "cifar10": ("dense.sibling.0", "resnet.full.2", "vgg.sibling.1", "dense.full.2", "resnet.sibling.1", "vgg.full.2"),
+    "cifar10": ("dense.sibling.0", "resnet.full.2", "vgg.sibling.1", "dense.full.2", "resnet.sibling.2", "vgg.full.2"),
     "gtsrb": ("resnet.full.2",),
     "tiny": ("vgg.full.2",),
 }

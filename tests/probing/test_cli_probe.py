@@ -133,8 +133,35 @@ def test_stopping_at_will_is_told(
     assert any("20 of 30" in reason for reason in reasons) and any("alpha 0.001, not 0.05" in r for r in reasons)
 
 
+def test_a_partial_transcript_is_judged_as_one_that_may_stop(
+    whosenet: Call, made: world.World, fingerprint: Path, null: list[str], tmp_path: Path
+) -> None:
+    """Asked for 20, looked, asked on: the budget decided first counts, in probe and in judge."""
+    call = ("probe", made.owner, "--fingerprint", fingerprint, *null, "--transcript", tmp_path / "t", "--json")
+    first = whosenet(*call, "--budget", 20).json
+    further = whosenet(*call).json
+    judged = whosenet("judge", tmp_path / "t", "--json").json
+    assert not first["partial"] and not first["sequential"] and first["queries"] == 20
+    for found in (further, judged):
+        assert found["partial"] and found["sequential"] and found["queries"] == 30
+        assert any(reason.startswith("partial: 30 of 30") for reason in found["reasons"])
+    assert further["p_value"] == judged["p_value"]
+
+
+def test_a_transcript_that_cannot_be_written(
+    whosenet: Call, made: world.World, fingerprint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path, tmp_path / "file" / "t", "/proc/t"):
+        call = ("probe", made.owner, "--fingerprint", fingerprint, "--transcript", place, "--json")
+        found = whosenet(*call)
+        assert found.code in (2, 3) and found.out == "" and str(place) in found.err.splitlines()[-1]
+
+
 def test_few_references_and_budget(whosenet: Call, made: world.World, fingerprint: Path, null: list[str]) -> None:
-    found = whosenet("probe", made.owner, "--fingerprint", fingerprint, "--json", "--budget", 7).json
+    said = whosenet("probe", made.owner, "--fingerprint", fingerprint, "--json", "--budget", 7)
+    assert "will be inconclusive" in said.err and said.err.count("\n") == 1
+    found = said.json
     assert found["verdict"] == "inconclusive" and found["references_needed"] >= 10
     assert found["queries"] == 7 and found["asked"]["spent"] == 7 and found["questions"] == 30
 

@@ -157,6 +157,11 @@ class Handler(BaseHTTPRequestHandler):
             self._json({"error": "bad image"}, 500)
         elif name == "limit" and len(pictures) > many:
             self._json({"error": f"batch size must be <= {many}"}, 400)
+        elif name in ("echo", "echoerror"):
+            said = f"you sent {self.headers.get('Authorization')} to {self.path}"
+            self._json(
+                [{"label": said, "score": 1.0}] if name == "echo" else {"error": said}, 200 if name == "echo" else 403
+            )
         elif name == "refuse":
             self._json({"error": "unsupported image"}, 400)
         elif name == "auth" and self.headers.get("Authorization") != f"Bearer {TOKEN}":

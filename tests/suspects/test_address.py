@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import ssl
@@ -17,9 +18,10 @@ from suspects.server import TOKEN
 from suspects.serving import quick
 from whosenet.errors import SuspectUnreachable, UsageError
 from whosenet.suspects import open_suspect
-from whosenet.suspects.address import parse_address, sent_headers
+from whosenet.suspects.address import parse_address, public, sent_headers
 from whosenet.suspects.client import Client
 from whosenet.suspects.oip import OipSuspect
+from whosenet.suspects.secrets import Secrets
 
 X = toy.images(3)
 
@@ -121,3 +123,36 @@ def test_an_unknown_certificate_is_not_trusted(tmp_path):
         here.shutdown()
         here.server_close()
     assert slept == [], "asking again does not help"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("https://me:pass@host:8/a/b?key=1#x", "https://host:8/a/b"),
+        ("https://host?key=a/b", "https://host"),
+        ("https://host/a#b?c", "https://host/a"),
+        ("net.py:make@w.pt", "net.py:make@w.pt"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(given: str, shown: str):
+    assert public(given) == shown
+
+
+def test_an_endpoint_that_echoes_the_token_does_not_get_it_into_messages(server, tmp_path, monkeypatch):
+    """In an error, and in an answer that becomes a problem of the transcript."""
+    monkeypatch.setenv("MY_TOKEN", "tok/en-123456")
+    asked = questions()
+    for mode in ("echo", "echoerror"):
+        url = server.url(mode, tail="hf") + "?key=querysecret"
+        with open_suspect(url, token_env="MY_TOKEN", retries=0) as suspect:
+            kept = tmp_path / mode
+            with writer(kept, asked, suspect.describe()) as into, contextlib.suppress(SuspectUnreachable):
+                found = suspect.ask(asked.images, classes=5, names=asked.names, transcript=into)
+                assert any("***" in problem for problem in found.problems)
+        assert b"123456" not in kept.read_bytes() and b"querysecret" not in kept.read_bytes()
+
+
+def test_short_values_of_a_query_are_no_secrets():
+    secrets = Secrets(["abc"], "k=1&key=0123456789")
+    assert secrets.hide(b"abc 1 0123456789 k") == b"abc 1 ********** k"
+    assert "0123" not in repr(secrets)

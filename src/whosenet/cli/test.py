@@ -100,6 +100,7 @@ def probe(
     from whosenet.probing.asking import transcript_path
     from whosenet.probing.making import load_references
     from whosenet.questions.queryset import load
+    from whosenet.suspects.address import public
     from whosenet.suspects.open import open_suspect
 
     questions = load(fingerprint)
@@ -112,9 +113,9 @@ def probe(
     with opened as asked, printing.counting("asking", len(questions)) as on_step:
         answer = run(
             asked, questions, references, alpha=checked_alpha(alpha), budget=budget, labels_only=labels_only,
-            sequential=sequential, transcript=kept, on_step=on_step,
+            sequential=sequential, transcript=kept, on_step=on_step, on_note=printing.note,
         )  # fmt: skip
-    printing.probed(answer, suspect, questions, as_json=json)
+    printing.probed(answer, public(suspect), questions, as_json=json)
 
 
 @app.command()
@@ -133,7 +134,7 @@ def judge(
 
     found = read(transcript)
     declared = found.rules.get("alpha", PROBE_ALPHA) if alpha is None else alpha
-    sequential = bool(found.rules.get("sequential"))
+    sequential = bool(found.rules.get("sequential")) or not found.fixed_beforehand
     judgement = run(found.evidence, alpha=checked_alpha(declared), sequential=sequential)
     printing.judged(judgement, found, transcript, as_json=json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -16,8 +17,8 @@ from whosenet import __version__, registry
 from whosenet.attacks.base import Outcome
 from whosenet.judging import Judgement
 from whosenet.networks.spec import Spec
-from whosenet.printing.console import STYLE, console, emit, p_text, shown
-from whosenet.probing.asking import Probed
+from whosenet.printing.console import STYLE, console, emit, p_text, plain, shown
+from whosenet.probing.asking import Probed, partial_reason
 from whosenet.probing.twins import Twin
 from whosenet.questions.queryset import QuerySet
 from whosenet.questions.transcript import Transcript, made_by, now
@@ -52,6 +53,11 @@ def counting(title: str, total: int | None) -> Iterator[Callable[[int, int], Non
         yield lambda done, whole: on_stage(f"{whole} steps" if total is None else f"{whole} questions", done, whole)
 
 
+def note(text: str) -> None:
+    """One line on stderr that does not wait for the answer."""
+    print(f"whosenet: note: {plain(text)}", file=sys.stderr, flush=True)
+
+
 def fingerprinted(made: QuerySet, out: Path, *, as_json: bool) -> None:
     points = int((~made.control).sum())
     if as_json:
@@ -77,7 +83,7 @@ def probed(answer: Probed, suspect: str, questions: QuerySet, *, as_json: bool) 
     if as_json:
         emit({"suspect": suspect, **_questions(questions), "transcript": str(transcript) if transcript else None,
               "transcript_sha256": answer.sha256, "questions": len(questions), "at": now(), "made_by": made_by(),
-              "rules": dict(answer.rules),
+              "rules": dict(answer.rules), "partial": answer.partial,
               "reference_digests": list(answer.evidence.references.digests),
               "asked": asdict(answer.tally), "problems": list(answer.evidence.suspect.problems),
               **judgement_document(j)})  # fmt: skip
@@ -93,9 +99,9 @@ def probed(answer: Probed, suspect: str, questions: QuerySet, *, as_json: bool) 
 def judged(j: Judgement, found: Transcript, path: Path, *, as_json: bool) -> None:
     j = _with_remarks(j, found)
     if as_json:
-        emit({"transcript": str(path), "transcript_sha256": found.sha256, "suspect": found.header.get("suspect"),
-              **{key: found.header.get(key) for key in ("fingerprint", "method", "parameters", "owner", "chosen_by",
-                                                        "data", "started", "made_by", "rules")},
+        emit({"transcript": str(path), "transcript_sha256": found.sha256, "partial": stopped_at_will(found),
+              **{key: found.header.get(key) for key in ("suspect", "fingerprint", "method", "parameters", "owner",
+                                                        "chosen_by", "data", "started", "made_by", "rules")},
               "reference_digests": found.header["references"], "questions": len(found.header["expected"]),
               **judgement_document(j)})  # fmt: skip
         return
@@ -104,12 +110,16 @@ def judged(j: Judgement, found: Transcript, path: Path, *, as_json: bool) -> Non
     console().print(f"fingerprint {shown(str(found.header.get('fingerprint')))}")
 
 
+def stopped_at_will(found: Transcript) -> bool:
+    """Whether another number of questions was answered than the one that was to be (unless stopping was allowed)."""
+    return not found.rules.get("sequential") and not found.fixed_beforehand
+
+
 def _with_remarks(j: Judgement, found: Transcript) -> Judgement:
     """What only the transcript tells: asking ended elsewhere than decided, or another alpha was."""
-    said, asked, n = [], len(found.asked), len(found.header["expected"])
-    if not j.sequential and not found.fixed_beforehand:
-        said.append(f"{asked} of {n} questions were answered, not as many as decided beforehand: the p-value does not "
-                    "hold if someone stopped because of the answers (ask on with the same command)")  # fmt: skip
+    said = []
+    if stopped_at_will(found):
+        said.append(partial_reason(len(found.asked), len(found.header["expected"])))
     if j.alpha != found.rules.get("alpha", j.alpha):
         said.append(f"the transcript was begun with alpha {found.rules['alpha']}, not {j.alpha:g}")
     return replace(j, reasons=(*j.reasons, *said))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from whosenet import thresholds
 from whosenet.errors import UsageError
 from whosenet.judging import Judgement, judge
 from whosenet.judging.null import trouble
@@ -27,6 +29,10 @@ from whosenet.suspects.reply import Asked, Tally
 OnStep = Callable[[int, int], None]
 SEQUENTIAL_BATCH = 5
 """Questions between two looks at the evidence, when the probe may stop early."""
+TOO_FEW = ("{} null references: whatever the suspect answers, the verdict will be inconclusive; at least "
+           f"{thresholds.MIN_REFERENCES} are needed (`whosenet twins` trains them)")  # fmt: skip
+MAX_HEADER = 1 << 28
+"""Bytes of a transcript's first line."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Probed:
     """Of the transcript's last line, and so of all of it."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     """alpha, sequential, labels_only, budget: what was fixed before asking."""
+    partial: bool = False
+    """Another number of questions was answered than had been decided."""
 
 
 def check_null(questions: QuerySet, references: Sequence[Network], suspect: Suspect) -> None:
@@ -93,11 +101,13 @@ def probe(
     sequential: bool = False,
     transcript: str | Path | None = None,
     on_step: OnStep | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Probed:
     """Ask and judge. With `transcript` every answer is on the disk before the next is asked, and a stopped run goes on.
 
     `budget` is the most questions the suspect may be asked (controls and retries included); `sequential` stops as soon
-    as the verdict is certain enough. Raises UsageError, SuspectUnreachable (the transcript keeps what was answered).
+    as the verdict is certain enough. `on_note` is told before the first question what will keep the verdict from being
+    one. Raises UsageError, SuspectUnreachable (the transcript keeps what was answered).
     """
     check_null(questions, references, suspect)
     null = ask_references(questions, references)
@@ -106,8 +116,10 @@ def probe(
         raise UsageError(f"--reference: {wrong}")
     watch = Sequential(questions, null, alpha=alpha) if sequential else None
     rules = {"alpha": alpha, "sequential": sequential, "labels_only": labels_only, "budget": budget}
-    writer = Writer(transcript, questions, null, suspect.describe(), rules=rules) if transcript else nullcontext()
-    with writer as kept:
+    decided = min(first_budget(transcript, budget) or len(questions), len(questions))
+    with _writing(transcript, questions, null, suspect, rules) as kept:
+        if on_note and len(null) < thresholds.MIN_REFERENCES:
+            on_note(TOO_FEW.format(len(null)))
         answers = suspect.ask(
             questions.images, classes=questions.classes, names=questions.names, budget=budget,
             labels_only=labels_only, transcript=kept, batch=SEQUENTIAL_BATCH if sequential else None, on_step=on_step,
@@ -116,8 +128,43 @@ def probe(
     if not len(answers):
         raise UsageError("no question was asked, so there is nothing to judge; raise --budget")
     evidence = evidence_of(questions, null, answers)
-    return Probed(judge(evidence, alpha=alpha, sequential=sequential), evidence, answers.tally,
-                  Path(transcript) if transcript else None, kept.sha256 if kept else None, rules)  # fmt: skip
+    partial = not sequential and len(answers) != decided
+    judgement = judge(evidence, alpha=alpha, sequential=sequential or partial)
+    if partial:
+        judgement = replace(judgement, reasons=(*judgement.reasons, partial_reason(len(answers), len(questions))))
+    return Probed(judgement, evidence, answers.tally, Path(transcript) if transcript else None,
+                  kept.sha256 if kept else None, rules, partial)  # fmt: skip
+
+
+def partial_reason(asked: int, questions: int) -> str:
+    """A fixed number of questions is a promise: who may stop, or go on, when it looks well, gets a smaller p-value."""
+    return (f"partial: {asked} of {questions} questions were answered, not as many as decided beforehand, so this is "
+            "judged as a probe that may stop at any time (ask on with the same command)")  # fmt: skip
+
+
+def first_budget(transcript: str | Path | None, budget: int | None) -> int | None:
+    """The budget decided before the first question: that of the transcript, if it was begun before."""
+    if transcript is None or not Path(transcript).is_file():
+        return budget
+    try:
+        with Path(transcript).open("rb") as file:
+            said = json.loads(file.readline(MAX_HEADER))["rules"].get("budget")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return budget  # the writer says what is wrong with it
+    return said if isinstance(said, int) else None
+
+
+@contextmanager
+def _writing(transcript: str | Path | None, questions: QuerySet, null: Stack, suspect: Suspect,
+             rules: Mapping[str, Any]) -> Iterator[Writer | None]:  # fmt: skip
+    """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
+    try:
+        writer = Writer(transcript, questions, null, suspect.describe(), rules=rules) if transcript else nullcontext()
+        with writer as kept:
+            yield kept
+    except OSError as error:
+        raise UsageError(f"{transcript}: the transcript cannot be written ({error.strerror or error}); what it holds "
+                         "is kept; make room, or name another file with --transcript") from error  # fmt: skip
 
 
 def evidence_of(questions: QuerySet, null: Stack, answers: Asked) -> Evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -56,6 +57,22 @@ def parse_address(text: str) -> Address:
     root = f"{parts.scheme}://{name}" + (f":{port}" if port else "")
     path = parts.path.rstrip("/")
     return Address(parts.scheme, parts.hostname, root + path, path, parts.query)
+
+
+def public(suspect: str) -> str:
+    """What the user named as suspect, as it may be shown: of an address neither user, password, query nor fragment."""
+    if "://" not in suspect:
+        return suspect
+    scheme, _, rest = suspect.partition("://")
+    place, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+
+
+def secret_values(token_env: str | None, headers: Sequence[str]) -> list[str]:
+    """What comes from the environment and goes into headers. Raises UsageError as sent_headers does."""
+    values = [text.partition(":")[2].strip() for text in headers]
+    named = [v.removeprefix(ENV) for v in values if v.startswith(ENV)] + ([token_env] if token_env else [])
+    return [_secret(variable) for variable in named]
 
 
 def sent_headers(address: Address, token_env: str | None, headers: Sequence[str]) -> dict[str, str]:

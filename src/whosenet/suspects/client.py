@@ -12,7 +12,8 @@ from threading import Timer
 from typing import Any
 
 from whosenet.errors import MissingExtra, SuspectUnreachable, UsageError
-from whosenet.suspects.address import Address, parse_address, sent_headers
+from whosenet.suspects.address import Address, parse_address, secret_values, sent_headers
+from whosenet.suspects.secrets import Secrets
 from whosenet.suspects.trouble import Away, Busy, Failed, Rejected
 
 MAX_BODY = 1 << 24
@@ -61,6 +62,7 @@ class Client:
             raise UsageError(f"the time-out is a number of seconds above 0, got {timeout}")
         self.address = parse_address(url)
         self._timeout = timeout
+        self._secrets = Secrets(secret_values(token_env, headers), self.address.query)
         self._open = _opener(self.address, timeout, sent_headers(self.address, token_env, headers))
         self._client = self._open()
 
@@ -90,7 +92,7 @@ class Client:
             raise Failed(f"no answer within {self._timeout:g} s") from error
         except (httpx2.HTTPError, httpx2.StreamError, RuntimeError, OSError) as error:
             slow = f"no whole answer within {self._timeout:g} s" if self._client.is_closed else ""
-            raise Failed(slow or f"the connection broke ({words(str(error).encode()) or 'no reason'})") from error
+            raise Failed(slow or f"the connection broke ({self._words(error) or 'no reason'})") from error
         finally:
             late.cancel()
             if self._client.is_closed:
@@ -103,8 +105,10 @@ class Client:
                 found += chunk
                 if len(found) > MAX_BODY:
                     raise Failed(f"it answers with more than {MAX_BODY >> 20} MiB")
-            self._check(response.status_code, response.headers, bytes(found))
-            return Response(response.headers, bytes(found))
+            body = self._secrets.hide(bytes(found))
+            heads = {name.lower(): self._secrets.hidden(value) for name, value in response.headers.items()}
+            self._check(response.status_code, heads, body)
+            return Response(heads, body)
 
     def _check(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         said = f"HTTP {status}: {words(body)}"
@@ -123,6 +127,9 @@ class Client:
         if headers.get("content-encoding", "identity") != "identity":
             raise Failed("it answers compressed, though asked not to")
 
+    def _words(self, error: Exception) -> str:
+        return words(self._secrets.hide(str(error).encode("utf-8", "replace")))
+
     def _unconnected(self, error: Exception) -> Exception:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
@@ -130,7 +137,7 @@ class Client:
         if cause is not None or "CERTIFICATE_VERIFY_FAILED" in str(error):
             return SuspectUnreachable(f"{self.address.where} shows a certificate that cannot be verified; "
                                       "ask its operator, or set SSL_CERT_FILE to your own authority's")  # fmt: skip
-        return Away(f"no connection to {self.address.where} ({words(str(error).encode())})")
+        return Away(f"no connection to {self.address.where} ({self._words(error)})")
 
 
 def _opener(address: Address, timeout: float, headers: dict[str, str]) -> Callable[[], Any]:

@@ -67,6 +67,19 @@ def rescaled(model: Net, seed: int = 5) -> Net:
     return {k: (v * factor[k]).astype(np.float32) for k, v in model.items()}
 
 
+def rearranged(model: Net, seed: int = 6, *, permute: bool = True, scale: float = 1.0) -> Net:
+    """Hidden units of a chain of layers [out, in, ...] in another order, times a factor of up to 2^scale, which the
+    next layer takes back: with ReLUs between the layers, the same function."""
+    rng = np.random.default_rng(seed)
+    out, names = {k: v.astype(np.float64) for k, v in model.items()}, list(model)
+    for one, after in zip(names, names[1:], strict=False):
+        order = rng.permutation(len(out[one])) if permute else np.arange(len(out[one]))
+        factor = 2.0 ** rng.uniform(-scale, scale, len(order))
+        out[one] = out[one][order] * factor.reshape(-1, *[1] * (out[one].ndim - 1))
+        out[after] = out[after][:, order] / factor.reshape(-1, *[1] * (out[after].ndim - 2))
+    return {k: v.astype(np.float32) if scale == 0 else v for k, v in out.items()}
+
+
 def tensor(array: Any, name: str = "w", trained: bool | None = None) -> Tensor:
     array = np.asarray(array)
     weight = array.dtype.kind not in "iub" if trained is None else trained

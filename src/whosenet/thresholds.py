@@ -14,6 +14,10 @@ POWER = 0.99
 WEAKEST_COSINE = 0.75
 """Cosine between a model and the weakest of its listed edits (docs/methods/nts.md, from the development split)."""
 
+WEAKEST_COSINE_LAUNDERED = 0.85
+"""The same of the invariant code: rearranged and rounded, or with noise of 5 %. Heavier edits of a rearranged copy are
+mostly found, too, but not so surely that a code could clear (docs/methods/invariant.md)."""
+
 MATCHED_SHARE = 0.5
 """Share of both models' weights that must have a tensor of the same shape opposite before 'independent' is said."""
 
@@ -43,6 +47,20 @@ COMPARABLE = 0.8
 SAME_BEYOND_BASE = 0.5
 """With a base set aside, units stand in the same places for everybody, and honest fine-tunes on the same data agree
 far beyond chance. Only the same numbers (to rounding) in at least this share of what is left of the weights convict."""
+
+HONEST_AGREEMENT = 2.0
+"""Hidden units on whose place two matchings of honest strangers may agree, where chance gives one on average ..."""
+
+HONEST_SHARE = 0.1
+"""... or this share of the units, if that is more: nets that learn the same task learn some units alike. Measured on twins:
+1.0 to 1.25 units (docs/methods/invariant.md). Only agreement beyond both counts."""
+
+LINK_P = 1e-3
+"""Two axes are said to be of one chain if their agreement is rarer than this among all pairs of axes looked at."""
+
+REORDERED_SIMILARITY = 0.6
+"""Least similarity of two tensors, in A's order and scale, for their order of units to count. Copies keep 0.75 and more
+under every listed edit; the best fit of honest retrainings for one task reaches 0.5."""
 
 # TEST: the black-box side (whosenet.judging). INDEPENDENT_P above holds there, too.
 

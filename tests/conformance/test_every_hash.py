@@ -65,6 +65,21 @@ def _shapes(rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
     return made | {"dense": (48, 40), "square": (32, 32)}
 
 
+@pytest.mark.parametrize("name", [n for n, cls in registry.plugins("hash").items() if cls.ignores_rearranging])
+@pytest.mark.parametrize("kind", ["permuted", "rescaled", "folded", "all"])
+def test_rearranging_changes_no_bit_of_a_hash_that_ignores_it(name: str, kind: str) -> None:
+    method, (model, other) = hasher(name), {
+        "permuted": (nets.net(3), nets.rearranged(nets.net(3), scale=0)),
+        "rescaled": (nets.net(3), nets.rearranged(nets.net(3), permute=False)),
+        "folded": (nets.net(3), nets.rescaled(nets.net(3))),
+        "all": (nets.net(3, nets.MLP), nets.moved(nets.rescaled(nets.rearranged(nets.net(3, nets.MLP))), 1)),
+    }[kind]  # fmt: skip
+    assert method.code(nets.weights(model)) - method.code(nets.weights(other)) == 0
+    assert any(
+        (a.shape, a.tobytes()) != (b.shape, b.tobytes()) for a, b in zip(model.values(), other.values(), strict=True)
+    )
+
+
 @every_hash
 def test_shards_and_prefixes_change_nothing(method: Hash, tmp_path: Path) -> None:
     model = nets.net(4)

@@ -144,7 +144,7 @@ def test_notes_are_kept_and_a_second_method_joins(tmp_path: Path, hub: Path) -> 
     with ScanLibrary(tmp_path / "lib") as lib:
         entry = next(lib.entries())
         assert (entry.licence, entry.note) == ("MIT", "ours")
-        assert sorted(c.signature.split("/")[0] for c in entry.codes) == ["nts", "null"]
+        assert sorted(c.signature.split("/")[0] for c in entry.codes) == ["invariant", "nts", "null"]
 
 
 def test_every_file_is_told_once(tmp_path: Path, hub: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_file_that_ends_its_worker_is_named_and_passed_over(tmp_path: Path, mo
     files = [nets.save(tmp_path / f"{i}.safetensors", nets.net(i)) for i in range(5)]
     monkeypatch.setenv("WHOSENET_TEST_KILLER", str(files[2]))
     monkeypatch.setattr("whosenet.finding.pool.hash_one", killer)
-    found = dict(hash_all([str(f) for f in files], "nts/1", 2))
+    found = dict(hash_all([str(f) for f in files], ["nts/1"], 2))
     assert set(found) == {str(f) for f in files}
     assert [p for p, r in found.items() if isinstance(r, str)] == [str(files[2])]
 

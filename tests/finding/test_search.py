@@ -11,7 +11,7 @@ import pytest
 
 from whosenet.errors import LibraryError, UnreadableInput, UsageError
 from whosenet.finding.add import add
-from whosenet.finding.hashing import hash_file
+from whosenet.finding.hashing import hash_file, stored
 from whosenet.finding.search import FindReport, corrected, find
 from whosenet.library import ScanLibrary
 
@@ -43,7 +43,8 @@ def test_a_copy_is_found_with_its_licence(hub: Path) -> None:
     best = report.matches[0]
     assert report.searched == OTHERS and best.verdict == "derived" and not best.identical
     assert best.path.endswith("m3.safetensors") and (best.licence, best.note) == ("CC-BY-4.0", "hub")
-    assert best.log10_p == pytest.approx(best.pair_log10_p + math.log10(OTHERS), abs=0.01) and best.p_value < 1e-6
+    assert report.comparisons == 2 * OTHERS and best.matched_by == ["nts", "invariant"]
+    assert best.log10_p == pytest.approx(best.pair_log10_p + math.log10(2 * OTHERS), abs=0.01) and best.p_value < 1e-6
     assert all(m.verdict != "derived" for m in report.matches[1:])
     assert [m.pair_log10_p for m in report.matches] == sorted(m.pair_log10_p for m in report.matches)
 
@@ -134,9 +135,9 @@ def test_the_same_numbers_beyond_the_base_convict(hub: Path) -> None:
 def test_a_forged_code_is_not_convicted_by_verify(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes agree, weights do not: who knows the seeds can craft that."""
     stranger = nets.save(hub / "stranger.safetensors", nets.net(77))
-    code = hash_file(hub / "hub" / "m3.safetensors").codes
+    codes = {m.signature: hash_file(hub / "hub" / "m3.safetensors", [m]).codes for m in stored()}
     monkeypatch.setattr(
-        "whosenet.finding.search.hash_file", lambda p, *a, **k: replace(hash_file(p, *a, **k), codes=code)
+        "whosenet.finding.near.hash_file", lambda p, m, **k: replace(hash_file(p, m, **k), codes=codes[m[0].signature])
     )
     assert one(hub, stranger).matches[0].verdict == "derived"
     assert one(hub, stranger, verify=True).matches[0].verdict == "inconclusive"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from whosenet.errors import MissingExtra, UnreadableInput, WhosenetWarning
-from whosenet.finding.hashing import Hashed, hasher, looked_at
+from whosenet.finding.hashing import Hashed, looked_at, stored
 from whosenet.finding.pool import cores, hash_all
 from whosenet.finding.walk import models
 from whosenet.library import ScanLibrary
@@ -53,17 +53,18 @@ def add(
     """Hash every model under `paths` into the library folder (made if missing). Raises LibraryError.
 
     Stored batch by batch: stopped at any moment, the next call goes on where it was. Unreadable files are listed in
-    `failed`. `jobs`: worker processes, by default one a core (OMP_NUM_THREADS if set).
+    `failed`. Without a `method` each model gets both codes, `nts` and `invariant`. `jobs`: worker processes, by default
+    one a core (OMP_NUM_THREADS if set).
     """
-    report, method_ = AddReport(), hasher(method)
+    report, signatures = AddReport(), [m.signature for m in stored(method)]
     store = partial(_entry, licence=licence, note=note)
     tell = on_step or (lambda _: None)
     with ScanLibrary(library, create=True) as lib:
-        todo = _changed(lib, models(paths), method_.signature, report, tell)
+        todo = _changed(lib, models(paths), signatures, report, tell)
         batch: list[Entry] = []
         since = monotonic()
         try:
-            for path, got in hash_all(todo, method_.signature, jobs or cores()):
+            for path, got in hash_all(todo, signatures, jobs or cores()):
                 if isinstance(got, str):
                     report.failed.append({"path": path, "error": got})
                     tell(Step(path, 0, "failed"))
@@ -81,11 +82,11 @@ def add(
 
 
 def _changed(
-    lib: Library, paths: Iterable[str], signature: str, report: AddReport, tell: Callable[[Step], None]
+    lib: Library, paths: Iterable[str], signatures: Sequence[str], report: AddReport, tell: Callable[[Step], None]
 ) -> Iterator[str]:
     """The paths that need hashing: new, or with another size or time than the library knows."""
     for path in paths:
-        size = _unchanged(lib, path, signature)
+        size = _unchanged(lib, path, signatures)
         if size is None:
             yield path
         else:
@@ -93,13 +94,14 @@ def _changed(
             tell(Step(path, size, "unchanged"))
 
 
-def _unchanged(lib: Library, path: str, signature: str) -> int | None:
-    """The size of a model the library holds as it is; None if it is new, changed, not local or cannot be looked at."""
+def _unchanged(lib: Library, path: str, signatures: Sequence[str]) -> int | None:
+    """The size of a model the library holds as it is; None if it is new, changed, lacks a code, is not local or cannot
+    be looked at. One too small for the second code is hashed again each time, which is soon done."""
     if "://" in path:
         return None
     try:
         info = os.stat(path)  # noqa: PTH116
-        if lib.unchanged(path, size=info.st_size, mtime_ns=info.st_mtime_ns, signature=signature):
+        if all(lib.unchanged(path, size=info.st_size, mtime_ns=info.st_mtime_ns, signature=s) for s in signatures):
             return info.st_size
         entry = lib.known(path)
         if entry is None or entry.bytes <= info.st_size:
@@ -107,7 +109,8 @@ def _unchanged(lib: Library, path: str, signature: str) -> int | None:
         size, mtime_ns = looked_at(path)  # of several files: shards, external data
     except (OSError, UnreadableInput, MissingExtra):
         return None
-    return size if lib.unchanged(path, size=size, mtime_ns=mtime_ns, signature=signature) else None
+    same = all(lib.unchanged(path, size=size, mtime_ns=mtime_ns, signature=s) for s in signatures)
+    return size if same else None
 
 
 def _entry(got: Hashed, licence: str, note: str) -> Entry:

@@ -12,19 +12,21 @@ from pathlib import Path
 from blake3 import blake3
 
 from whosenet import registry
-from whosenet.errors import MalformedFile, UnreadableInput, UsageError
+from whosenet.errors import MalformedFile, TooFewWeights, UnreadableInput, UsageError
 from whosenet.hashes.base import Features, Hash, parse_signature
 from whosenet.hashes.code import Code
 from whosenet.weights import Weights, open_weights
 from whosenet.weights.source import LocalFile, Source
 
 DEFAULT = "nts"
+LAUNDERED = "invariant"
+"""The second code: what rearranging the units of a model does not change."""
 BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
 class Hashed:
-    """A readable model: its codes (one a method asked for), what was used of it, and the digest of its bytes."""
+    """A readable model: its codes (one a method that finds enough weights), what was used of it, its digest."""
 
     path: str
     codes: tuple[Code, ...]
@@ -52,15 +54,23 @@ def hasher(method: str | Hash | None = None) -> Hash:
     return made
 
 
+def stored(method: str | None = None) -> list[Hash]:
+    """What a library keeps of each model: the one method asked for, or both codes."""
+    return [hasher(method)] if method else [hasher(DEFAULT), hasher(LAUNDERED)]
+
+
 def hash_file(path: str | Path, methods: list[Hash] | None = None, *, digest: bool = True) -> Hashed:
-    """Hash one file. Raises UnreadableInput. `digest=False` skips the digest of the bytes (an empty string)."""
+    """Hash one file. Raises UnreadableInput, also if no method finds enough weights. `digest=False` skips the digest of
+    the bytes (an empty string)."""
     methods = methods or [hasher()]
     with open_weights(path) as weights, readable(path):
         features = [m.features(weights) for m in methods]
-        codes = tuple(m.code_of(f, weights.name) for m, f in zip(methods, features, strict=True))
+        codes = [_code(m, f, weights.name) for m, f in zip(methods, features, strict=True)]
+        if isinstance(codes[0], TooFewWeights) and not any(isinstance(c, Code) for c in codes):
+            raise codes[0]
         return Hashed(
             path=str(path),
-            codes=codes,
+            codes=tuple(c for c in codes if isinstance(c, Code)),
             format=weights.format,
             tensors=features[0].tensors,
             parameters=weights.parameters,
@@ -69,6 +79,13 @@ def hash_file(path: str | Path, methods: list[Hash] | None = None, *, digest: bo
             digest=digest_of(weights) if digest else "",
             features=features[0],
         )
+
+
+def _code(method: Hash, features: Features, name: str) -> Code | TooFewWeights:
+    try:
+        return method.code_of(features, name)
+    except TooFewWeights as error:
+        return error
 
 
 def digest_of(weights: Weights) -> str:

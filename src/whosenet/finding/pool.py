@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from itertools import chain, islice
@@ -24,21 +24,21 @@ def cores() -> int:
     return int(given) if given.isdigit() and int(given) > 0 else len(os.sched_getaffinity(0))
 
 
-def hash_all(paths: Iterable[str], signature: str, jobs: int) -> Iterator[Result]:
+def hash_all(paths: Iterable[str], signatures: Sequence[str], jobs: int) -> Iterator[Result]:
     """Each path with its result, as they come. One process where that is all it takes."""
     todo = iter(paths)
     first = list(islice(todo, 2))
     if jobs <= 1 or len(first) <= 1:
-        yield from ((path, hash_one(path, signature)) for path in chain(first, todo))
+        yield from ((path, hash_one(path, signatures)) for path in chain(first, todo))
         return
     todo = chain(first, todo)
-    while waiting := (yield from _in_pool(todo, signature, jobs)):
+    while waiting := (yield from _in_pool(todo, signatures, jobs)):
         for path in waiting:  # one of them ended its worker: each alone, to know which
-            if (yield from _in_pool(iter([path]), signature, 1)):
+            if (yield from _in_pool(iter([path]), signatures, 1)):
                 yield path, f"{path}: ends the process that reads it; report this file to whosenet"
 
 
-def _in_pool(todo: Iterator[str], signature: str, jobs: int) -> Generator[Result, None, list[str]]:
+def _in_pool(todo: Iterator[str], signatures: Sequence[str], jobs: int) -> Generator[Result, None, list[str]]:
     """Results as they come; returns the paths under way when a worker died, none when all is done."""
     # spawn: safe beside threads, and a worker that a hostile file crashes takes nobody along
     spawn = multiprocessing.get_context("spawn")
@@ -49,7 +49,7 @@ def _in_pool(todo: Iterator[str], signature: str, jobs: int) -> Generator[Result
             following = list(islice(todo, 2 * jobs - len(running)))
             running |= dict.fromkeys(following)
             for path in following:
-                running[path] = pool.submit(hash_one, path, signature)
+                running[path] = pool.submit(hash_one, path, signatures)
             if not running:
                 return []
             done = wait([f for f in running.values() if f], return_when=FIRST_COMPLETED).done
@@ -69,13 +69,13 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def hash_one(path: str, signature: str) -> Hashed | str:
+def hash_one(path: str, signatures: Sequence[str]) -> Hashed | str:
     """In a worker: what was left out of the file travels back with the result, to be said by the parent."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", WhosenetWarning)
-            got = hash_file(path, [hasher(signature)])
+            got = hash_file(path, [hasher(s) for s in signatures])
     except WhosenetError as error:
         return str(error)
-    got.features.parts.clear()  # only the code travels back
+    got.features.parts.clear()  # only the codes travel back
     return replace(got, notes=tuple(str(w.message) for w in caught if issubclass(w.category, WhosenetWarning)))

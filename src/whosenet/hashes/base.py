@@ -49,6 +49,8 @@ class Hash(ABC):
     version: ClassVar[int]
     defaults: ClassVar[dict[str, Any]]
     """Every parameter with its default. Parameters at their default do not show in the signature."""
+    ignores_rearranging: ClassVar[bool] = False
+    """Whether permuting and positively rescaling hidden units changes no bit (tests/conformance)."""
 
     def __init__(self, **parameters: Any) -> None:
         unknown = set(parameters) - set(self.defaults)

@@ -156,7 +156,7 @@ def _find_table(report: FindReport) -> None:
         title=f"{shown(report.suspect)}: {report.searched} models searched, alpha {report.alpha:g}",
         title_justify="left",
     )
-    for heading in ("match", "distance", "p-value", "verdict", "relatives", "licence"):
+    for heading in ("match", "distance", "p-value", "matched by", "verdict", "relatives", "licence"):
         table.add_column(heading, overflow="fold")
     for m in report.matches:
         verdict = f"[{STYLE[m.verdict]}]{m.verdict}[/]" + (" (same bytes)" if m.identical else "")
@@ -169,11 +169,14 @@ def _find_table(report: FindReport) -> None:
             shown(m.name),
             f"{m.distance}/{m.bits}",
             p_text(m.log10_p),
+            ", ".join(m.matched_by) or "-",
             verdict,
             str(m.relatives_count or ""),
             shown(m.licence),
         )
     console().print(table)
+    for method, why in report.without.items():
+        print(f"not searched by {method}: {plain(why)}", file=sys.stderr)
     if not report.matches:
         print("nothing to compare with: the library is empty")
 

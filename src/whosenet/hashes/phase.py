@@ -1,0 +1,38 @@
+"""Features with a known spread to bits that are fair coins for strangers, whatever strangers have in common.
+
+Twins trained on the same data have nearly the same spectra, so the sign of a feature would be the same for all.
+Its phase is not: cos(f + phase), with a period below the spread between twins, forgets what they share and keeps what
+a copy keeps. Sums of such cosines over blocks have a kernel that is one for copies and zero for strangers as inner
+product (random Fourier features, Rahimi and Recht, NIPS 2007), and the sign of each sum is a bit: a lost layer takes
+its share and no more.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+ENERGY = (1.6, 1.2, 0.8, 0.6, 0.4)
+"""Squared frequency of each coefficient in units of its spread between strangers: the first are the most robust. The
+sum decides how alike strangers are: their mean kernel is at most exp(-4.6) = 0.01."""
+JITTER = 0.4
+
+
+def image(features: NDArray[np.float64], key: str, bits: int) -> NDArray[np.float64]:
+    """Sum of the cosines of blocks [blocks, count]: float64 [bits]. Blocks of one `key` share frequencies."""
+    turns, phase = _frequencies(key, features.shape[1], bits)
+    return np.asarray(np.cos(features @ turns + phase).sum(axis=0) * 2**0.5)
+
+
+@lru_cache(maxsize=512)
+def _frequencies(key: str, count: int, bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies [count, bits] of equal total energy (a weak one would give strangers the same bit); phases [bits]."""
+    raw = blake3(f"phase {key}".encode()).digest(length=4 * bits * (2 * count + 1))
+    unit = (np.frombuffer(raw, "<u4").reshape(-1, bits).astype(np.float64) + 0.5) / 2.0**32
+    energy = np.array(ENERGY[:count])[:, None]
+    size = np.sqrt(energy) * (1 + JITTER * (2 * unit[:count] - 1)) * np.where(unit[count : 2 * count] < 0.5, -1, 1)
+    size *= np.sqrt(sum(ENERGY) / (size**2).sum(axis=0))
+    return size, 2 * np.pi * unit[-1]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.real_nets.convert import OWNERS, network
+from bench.real_nets.convert import network
 from bench.real_nets.suspects import Matrix, Someone, cache_folder, choosers
 from bench.test_population.data import EVALUATED
 from bench.test_population.store import TestStore
@@ -58,9 +58,9 @@ def seconds(store: TestStore, owner: str, method: str) -> float:
     return float(json.loads(_path(store, owner, method).with_suffix(".json").read_text())["seconds"])
 
 
-def ask_all(store: TestStore, methods: Sequence[str], people: Sequence[Someone]) -> None:
+def ask_all(store: TestStore, methods: Sequence[str], owners: Sequence[str], people: Sequence[Someone]) -> None:
     """Whoever has not answered something answers it now, everything at once: to load a net takes longer than to ask."""
-    questions = {(o, m): fingerprint(store, o, m) for m in methods for o in OWNERS}
+    questions = {(o, m): fingerprint(store, o, m) for m in methods for o in owners}
     held = {key: _read(_path(store, *key).with_suffix(".npz"), q.digest) for key, q in questions.items()}
     fresh = 0
     for one in people:

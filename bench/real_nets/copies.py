@@ -1,6 +1,6 @@
 """Derived copies of the published networks: every attack once, kept in the bench's cache with its recipe and accuracy.
 
-python -m bench.real_nets.copies        # makes what is missing, the cheap ones first; stop and start it at will
+python -m bench.real_nets.copies [OWNER ...]     # makes what is missing, the cheap ones first; stop and start it at will
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _recipe(label: str) -> dict[str, Any]:
 def main() -> None:
     parts = data.splits("cifar10")
     for label in RECIPES:
-        for owner in OWNERS:
+        for owner in sys.argv[1:] or OWNERS:
             known = copy(owner, label) is not None
             one = made(owner, label, parts["thief"], parts["eval"].take(np.arange(1000)))
             print(

@@ -64,7 +64,7 @@ def of_owner(store: TestStore, name: str, count: int) -> dict[str, dict[str, np.
     for kind, settings in SETTINGS.items():
         ours = kind == "deepcore"
         made = DeepCore(**settings).make(
-            played.owner, played.images, played.references if ours else (), positives=played.shadows[:3] if ours else (),
+            played.owner, played.images, played.references if ours else (), positives=played.shadows if ours else (),
         )  # fmt: skip
         found[kind] = measured(module, made.images[~made.control])
     return found

@@ -3,7 +3,7 @@
     python -m bench.test_population.build      # once: the honest nets
     python bench/test_points.py                # results/test_points.{json,md}; resumable
 
-Development owners are CIFAR-10's nets numbered 0 (`bench/points/cast.py`); defaults were chosen from this table. What the
+Development owners are CIFAR-10's nets numbered 0 (`bench/points/cast.py`); defaults were chosen on these. What the
 tool achieves is reported by `bench/test_identify.py` on the other owners and image sets, none of which is used here.
 """
 
@@ -42,6 +42,18 @@ def line(rows: list[measure.Row]) -> list[object]:
     return [rows[0]["group"], rows[0]["name"], whole["auc_all"], few["auc_all"], *copies, whole["honest"], whole["honest_max"], whole["gap"], seconds]  # fmt: skip
 
 
+def heading(rows: list[measure.Row]) -> str:
+    honest = min((len(r["honest"]) for r in rows if "honest" in r), default=0)
+    versions = sorted({r["code"] for r in rows if "code" in r})
+    return (
+        f"Owners: {', '.join(OWNERS)}; {measure.POINTS} questions, a tenth of them controls; {honest} honest nets an owner, "
+        f"none of which chose points; {len(THIEVES)} kinds of copies, each trained apart from those that points are made for. "
+        "Shares of points on which a net says the owner's label, labels only; s: processor seconds, copies given. The default "
+        "has pool 3; where the group is `pool 1`, what is named differs from the default and there is no choice among "
+        f"candidates. Code of the points: {', '.join(versions)}.\n\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1)
@@ -59,7 +71,7 @@ def main() -> None:
         if mine:
             lines.append(line(mine))
             summaries.append({"group": member.group, "name": member.name, **measure.summary(mine)})
-    text = f"Owners: {', '.join(OWNERS)}; {measure.POINTS} questions, a tenth of them controls; shares of points on which a net says the owner's label, labels only.\n\n"
+    text = heading(rows)
     record.write("test_points", summaries, text + record.table(HEADER, lines), seed=0)
     print(text + record.table(HEADER, lines))
 

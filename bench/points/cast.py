@@ -86,7 +86,7 @@ def copy(store: TestStore, name: str, owner: Network, thief: str) -> Network:
     return load_network(f"{CHECKOUT / NETS}:{architecture}@{path}")
 
 
-def shadows(store: TestStore, name: str, owner: Network, images: Images, references: list[Network], *, count: int = 5,
+def shadows(store: TestStore, name: str, owner: Network, images: Images, references: list[Network], *, count: int = 6,
             size: int = 10_000, epochs: int = 8) -> list[Network]:  # fmt: skip
     """The copies that deepcore would train itself with these settings; kept, so that they are trained once."""
     folder = store.root / "points" / name

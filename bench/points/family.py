@@ -27,7 +27,11 @@ class Member:
     settings: dict[str, Any] = field(default_factory=dict)
     references: int | None = None
     """None: all of them, of every kind of honest net."""
-    shadows: int = 3
+    shadows: int = 6
+
+
+FEW: dict[str, Any] = {"pool": 1.0}
+"""The knobs are turned without a choice among candidates: a third of the time."""
 
 
 def members() -> list[Member]:
@@ -36,8 +40,7 @@ def members() -> list[Member]:
         *(
             Member("plain", f"{objective}, {start} start, {target} class", settings={**PLAIN, "objective": objective, "start": start, "target": target}, references=0, shadows=0)
             for objective in ("confidence", "margin")
-            for start in ("clean", "noise")
-            for target in ("own", "other")
+            for start, target in (("clean", "own"), ("noise", "own"), ("clean", "other"))
         ),
         Member("parts", "margin + repel", settings={**PLAIN, "repel": 1.0}, shadows=0),
         Member("parts", "margin + attract", settings={**PLAIN, "attract": 1.0}, references=0),
@@ -45,21 +48,13 @@ def members() -> list[Member]:
         Member("parts", "margin + both + transforms", settings={**BOTH, "transforms": True}),
         Member("parts", "margin + both + smooth", settings={**BOTH, "smooth": 5}),
         Member("parts", "margin + both + epsilon", settings={**BOTH, "epsilon": 32.0}),
-        Member("parts", "confidence + both", settings={**BOTH, "objective": "confidence"}),
-        Member("parts", "default, confidence", settings={"objective": "confidence"}),
         Member("default", "default"),
-        Member("start", "noise", settings={"start": "noise", "epsilon": 0.0}),
-        Member("start", "mixed", settings={"start": "mixed", "epsilon": 0.0}),
-        Member("target", "own", settings={"target": "own"}),
-        *(Member("epsilon", str(e), settings={"epsilon": float(e)}) for e in (16, 64, 0)),
-        *(Member("smooth", str(s), settings={"smooth": s}) for s in (0, 9)),
-        *(Member("softness", str(t), settings={"softness": t}) for t in (1.0, 12.0)),
-        *(Member("steps", str(s), settings={"steps": s}) for s in (60,)),
-        *(Member("repel", str(w), settings={"repel": w}) for w in (0.0, 2.0)),
-        *(Member("attract", str(w), settings={"attract": w}) for w in (2.0,)),
-        *(Member("pool", str(p), settings={"pool": p}) for p in (3.0,)),
-        *(Member("references", str(n), references=n) for n in (0, 2, 6)),
-        Member("copies", "0", settings={"shadows": 0}, shadows=0),
-        *(Member("copies", str(n), shadows=n) for n in (1, 2, 5)),
-        Member("transforms", "none", settings={"transforms": False}),
+        Member("default", "pool 1", settings=FEW),
+        Member("pool 1", "confidence", settings={**FEW, "objective": "confidence"}),
+        Member("pool 1", "own class", settings={**FEW, "target": "own"}),
+        *(Member("pool 1", f"{n} references", settings=FEW, references=n) for n in (0, 6)),
+        Member("pool 1", "0 copies", settings={**FEW, "shadows": 0}, shadows=0),
+        Member("pool 1", "3 copies", settings=FEW, shadows=3),
+        Member("pool 1", "no transforms", settings={**FEW, "transforms": False}),
+        Member("pool 1", "not smooth", settings={**FEW, "smooth": 0}),
     ]  # fmt: skip

@@ -1,0 +1,82 @@
+"""A tensor as rows and columns of hidden units, with taps in between, whatever its storage order and scales.
+
+Re-ordering hidden units permutes rows or columns; moving scale through ReLU or batch norm, folding batch norm and
+turning signs multiply them. `balanced` undoes all scales, so that only orders and signs remain to be found.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical
+from whosenet.weights.base import Tensor
+
+Array = NDArray[np.float32]
+
+MAX_ELEMENTS = 1 << 26
+"""Larger tensors are not looked at for re-ordered units (256 MB as float32)."""
+MAX_UNITS = 6_144
+"""Longer axes are not matched: a table of similarities of that many units would fill the memory."""
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class View:
+    """`array` [rows, columns, taps]: float32, every row and every column of mean square one (or zero)."""
+
+    tensor: Tensor
+    array: Array
+    axes: tuple[int, ...]
+    """Which canonical axes are rows and, if there are any, columns; () for a flattened block."""
+
+    @property
+    def rows(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def columns(self) -> int:
+        return int(self.array.shape[1])
+
+
+def unit_axes(shape: Shape) -> int:
+    """How many of the leading canonical axes hold units: two, or one where the second is as short as taps."""
+    return 2 if len(shape) > 1 and shape[1] >= CENTRED_FROM else 1
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether a tensor is small enough to be searched for re-ordered units."""
+    shape = canonical(tensor.shape).shape
+    return tensor.elements <= MAX_ELEMENTS and max(shape[: unit_axes(shape)], default=0) <= MAX_UNITS
+
+
+def numbers(tensor: Tensor) -> Array:
+    """All numbers, float32, canonical axis order; non-finite ones become zero."""
+    layout = canonical(tensor.shape)
+    whole = tensor.read().reshape(layout.squeezed).transpose(layout.order)
+    return np.nan_to_num(np.ascontiguousarray(whole), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def blocks(x: Array) -> Array:
+    """[rows, columns, taps] of an array in canonical axis order; one column where only the rows hold units."""
+    first, units = x.shape[0], unit_axes(x.shape)
+    return x.reshape(first, x.shape[1] if units == 2 else 1, -1)
+
+
+def balanced(x: Array) -> Array:
+    """Rows and columns scaled to mean square one, alternately: free of any scale that units may have been given."""
+    energy = np.einsum("nmt,nmt->nm", x, x, dtype=np.float64) / max(x.shape[2], 1)
+    if x.shape[1] == 1:
+        return np.asarray(x / _root(energy)[:, :, None], dtype=np.float32)
+    row, column = np.ones((x.shape[0], 1)), np.ones((1, x.shape[1]))
+    for _ in range(ROUNDS):
+        row = 1 / _root(np.mean(energy * column**2, axis=1, keepdims=True))
+        column = 1 / _root(np.mean(energy * row**2, axis=0, keepdims=True))
+    return np.asarray(x * (row * column)[:, :, None], dtype=np.float32)
+
+
+def _root(square: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(square > 0, np.sqrt(square), math.inf)

@@ -16,7 +16,6 @@ from whosenet.networks.images import Images
 from whosenet.networks.spec import Spec
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 _FACTORY = '''
@@ -46,8 +45,8 @@ class Fold(Attack):
 
     def _run(self, module: nn.Module, images: Images, context: Context) -> nn.Module:
         example, before = answers(module, images)
-        pairs = _pairs(module, example)
-        if not _fold_factors(wiring(module, example)) and not pairs:
+        pairs = _pairs(module)
+        if not _fold_factors(wiring(module, example[:2])) and not pairs:
             raise UsageError(f"{type(module).__name__} has no batch norm behind a layer, and no norm before one")
         _fold(module, pairs)
         check_same(self.name, module, example, before)
@@ -61,7 +60,7 @@ class Fold(Attack):
         return _FACTORY.format(pairs=tuple(m.pair for m in module.modules() if isinstance(m, Gone)))
 
 
-def _pairs(module: nn.Module, example: torch.Tensor) -> list[Pair]:
+def _pairs(module: nn.Module) -> list[Pair]:
     """(layer, batch norm) where the batch norm alone takes what the layer returns, by name; both are called once."""
     from torch import nn
     from torch.nn.modules.batchnorm import _BatchNorm

@@ -38,7 +38,7 @@ class Rescale(Attack):
             raise UsageError(f"{self.name}: range lies above 1 and up to 1000, got {range}")
         example, before = answers(module, images)
         draws = np.random.default_rng(context.seed)
-        found = wiring(module, example)
+        found = wiring(module, example[:2])
         if not rescale(found, draws, range) + rescale_heads(module, found, example, draws, range, turn):
             raise UsageError(f"{type(module).__name__} has no hidden units that may be rescaled")
         check_same(self.name, module, example, before)

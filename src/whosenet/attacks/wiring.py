@@ -72,6 +72,8 @@ class Wiring:
     places: list[Place] = field(default_factory=list)
     norms: list[Norm] = field(default_factory=list)
     heads: list[Heads] = field(default_factory=list)
+    summed: list[Ids] = field(default_factory=list)
+    """Units over which something takes a mean: there must not be more of them."""
     _seen: dict[tuple[int, int], Place] = field(default_factory=dict)
 
     def wire(self, count: int, axis: int) -> Flow:

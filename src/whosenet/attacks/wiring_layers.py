@@ -105,6 +105,7 @@ def _layer_norm(call: Call, norm: nn.Module) -> Any:
         call.frozen()
         return None
     call.w.scales.fix(flow.scale)
+    call.w.summed.append(flow.unit)
     made = replace(flow, scale=call.w.scales.fresh(len(flow.unit)))
     if norm.weight is None:
         call.w.scales.fix(made.scale)

@@ -176,6 +176,7 @@ def _reduce(call: Call) -> Any:
         else set(range(ndim))
     )
     if flow.axis in dims:
+        call.w.summed.append(flow.unit)
         call.w.scales.fix(flow.scale)  # a sum over units stays the same in another order, not with other scales
         return None
     kept = call.result.ndim == ndim

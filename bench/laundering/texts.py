@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.launder.llama import CONTEXT
+from bench.laundering.llama import CONTEXT
 from whosenet.networks.images import Images
 
 TRAIN = 3_000_000

@@ -1,4 +1,4 @@
-"""Train small Llamas from independent seeds: `python -m bench.launder.train_llama --seeds 12`. Goes on where it stopped."""
+"""Train small Llamas from independent seeds: `python -m bench.laundering.train_llama --seeds 12`. Goes on where it stopped."""
 
 import argparse
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from bench.launder import texts
-from bench.launder.llama import Llama, llama
+from bench.laundering import texts
+from bench.laundering.llama import Llama, llama
 from bench.population.index import default_root
 from whosenet.networks.save import save_weights
 from whosenet.networks.spec import load_weights

@@ -1,0 +1,53 @@
+"""Laundering must not pay: copies that were rearranged, rescaled, folded, merged or cut, alone and with a light edit.
+
+    python bench/launder.py dev              # the development parents
+    python bench/launder.py report           # the others: what is reported
+    python bench/launder.py dev --nets 1 --llamas 1 --only permute rescale      # a few minutes
+
+Parents come from the FIND population (`python -m bench.population.build`) and from `python -m
+bench.laundering.train_llama`. Everything is seeded; it goes on where it stopped, and asks again when the product changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+
+from bench import record
+from bench.laundering import ask, cast, tables, wash
+from bench.laundering.compete import competed
+from bench.population.index import default_root
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("split", choices=("dev", "report"))
+    parser.add_argument("--nets", type=int, default=1, help="CNNs of each architecture and image set")
+    parser.add_argument("--llamas", type=int, default=6)
+    parser.add_argument("--only", nargs="*", help="launderings")
+    parser.add_argument("--quick", action="store_true", help="one architecture each, and nothing written")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    parents = cast.chosen(options.split, options.nets, options.llamas)
+    if options.quick:
+        parents = list({p.kind: p for p in reversed(parents)}.values())
+    wanted = [s for s in wash.suspects(parents) if not options.only or s.wash in options.only]
+    records = wash.make(wanted)
+    folder = default_root() / "launder" / "suspects"
+    answers = ask.found(records, folder), ask.compared(records, folder), competed(records, folder)
+    results = tables.results(records, *answers)
+    text = tables.markdown(options.split, results)
+    print(text)
+    if not options.quick:
+        record.write(f"launder_{options.split}", results, text, seed=0)
+
+
+if __name__ == "__main__":
+    main()

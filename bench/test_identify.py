@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import record
-from bench.identify import asked, cast, measure, plot, tables
+from bench.identify import asked, cast, faithful, measure, plot, tables
 from bench.identify.measure import Trial
 from bench.test_population import plan
 from bench.test_population.store import Record, TestStore
@@ -118,7 +118,9 @@ def main() -> None:
 
 def write(store: TestStore, part: str, every: dict[str, list[Trial]], scored: dict[str, list]) -> None:
     name = "test_identify" if part == "report" else f"test_identify_{part}"
-    results = tables.results(store.records(), every, scored)
+    known = store.records()
+    owned = {owner for method in scored.values() for owner, _ in method}
+    results = tables.results(known, every, scored, {o: faithful.unfaithful(store, known[o]) for o in sorted(owned)})
     plot.draw(record.RESULTS / f"{name}.svg", results)
     record.write(name, results, tables.markdown(results), seed=0)
 

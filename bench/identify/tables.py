@@ -21,10 +21,18 @@ GROUPS = {
 """The groups the literature finds hard; everything else is listed by attack."""
 
 
-def results(known: dict[str, Record], every: dict[str, list[Trial]], scored: dict[str, Scores]) -> dict[str, Any]:
+def results(
+    known: dict[str, Record],
+    every: dict[str, list[Trial]],
+    scored: dict[str, Scores],
+    unfaithful: dict[str, dict[str, float]],
+) -> dict[str, Any]:
+    """`unfaithful`: owner -> its copies that share less with it on clean images than a twin does (faithful.py)."""
+    less = {net for nets in unfaithful.values() for net in nets}
     return {
         "population": _population(known),
-        "auc": {name: row for method in scored for name, row in _aucs(method, known, scored[method]).items()},
+        "unfaithful": unfaithful,
+        "auc": {name: row for method in scored for name, row in _aucs(method, known, scored[method], less).items()},
         "verdicts": {m: {null: _verdicts([t for t in ts if t.null == null], known) for null in sorted({t.null for t in ts})}
                      for m, ts in every.items()},
         "by_attack": _by_attack(every.get("deepcore", []), known),
@@ -57,31 +65,31 @@ def _family(net: str, known: dict[str, Record]) -> str:
     return known[net]["family"] if net in known else "way: " + net.rpartition("+")[2]
 
 
-def _aucs(method: str, known: dict[str, Record], scores: Scores) -> dict[str, Any]:
+def _aucs(method: str, known: dict[str, Record], scores: Scores, less: set[str]) -> dict[str, Any]:
     out = {}
     for score in ("label", "correlation"):
         rows = [(owner, net, values) for owner, by in scores for net, values in by[score].items()]
         if not rows:
             continue
         name = method if score == "label" else f"{method} ({score})"
-        out[name] = _auc_row(rows, known)
+        out[name] = _auc_row(rows, known, less)
     return out
 
 
-def _auc_row(rows: list[tuple[str, str, list[float]]], known: dict[str, Record]) -> dict[str, Any]:
+def _auc_row(rows: list[tuple[str, str, list[float]]], known: dict[str, Record], less: set[str]) -> dict[str, Any]:
     kinds = [_kind(net, owner, known) for owner, net, _ in rows]
     families = [_family(net, known) for _, net, _ in rows]
     values = np.array([v for _, _, v in rows])
     honest = np.array([k == "honest" for k in kinds])
     derived = np.array([k == "derived" for k in kinds])
-    useful = derived & np.array([known.get(net, {}).get("useful", True) for _, net, _ in rows])
+    faithful = derived & np.array([net not in less for _, net, _ in rows])
     last = values[:, -1]
     group = {g: derived & np.array([f in names for f in families]) for g, names in GROUPS.items()}
     owners = np.array([owner for owner, _, _ in rows])
     own = [auc(last[derived & (owners == o)], last[honest & (owners == o)]) for o in dict.fromkeys(owners.tolist())]
     return {
         "derived": int(derived.sum()), "honest": int(honest.sum()), "owners": len(own),
-        "all": auc(last[derived], last[honest]), "useful": auc(last[useful], last[honest]),
+        "all": auc(last[derived], last[honest]), "faithful": auc(last[faithful], last[honest]),
         "mean of owners": float(np.mean(own)), "lowest owner": float(np.min(own)),
         **{g: auc(last[rows_], last[honest]) for g, rows_ in group.items()},
         "others": auc(last[derived & ~np.any(list(group.values()), axis=0)], last[honest]),
@@ -164,7 +172,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def _auc_table(found: dict[str, Any]) -> str:
-    columns = ["all", "distillation", "extraction", "adversarial training", "others", "useful", "mean of owners", "lowest owner",
+    columns = ["all", "distillation", "extraction", "adversarial training", "others", "faithful", "mean of owners", "lowest owner",
                "foreign copies"]  # fmt: skip
     rows = [
         [m, r["owners"], r["derived"], r["honest"], *(round(r[c], 4) for c in columns)] for m, r in found["auc"].items()

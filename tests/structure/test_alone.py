@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from whosenet.structure.alone import match
-from whosenet.structure.matched import best
-from whosenet.structure.view import balanced, blocks
+from whosenet.structure.matched import Seen, best
+from whosenet.structure.view import View, balanced, blocks
 
 SHAPES = [(48, 32, 9), (96, 40, 1), (64, 1, 27), (16, 16, 9), (24, 80, 1)]
 
@@ -27,7 +27,7 @@ def test_rows_columns_and_signs_are_found(shape: tuple[int, ...], noise: float) 
     draw = np.random.default_rng(4)
     x = draw.standard_normal(shape).astype(np.float32)
     y, rows, columns = scrambled(x + noise * draw.standard_normal(shape).astype(np.float32), 5)
-    found = match(balanced(x), balanced(y))
+    found = match(View(balanced(x)), View(balanced(y)))
     assert found.similarity > 0.99
     assert np.array_equal(rows[found.rows], np.arange(shape[0]))
     assert np.array_equal(columns[found.columns], np.arange(shape[1]))
@@ -37,7 +37,7 @@ def test_rows_columns_and_signs_are_found(shape: tuple[int, ...], noise: float) 
 def test_strangers_are_not_alike(shape: tuple[int, ...]) -> None:
     draw = np.random.default_rng(6)
     x, y = (balanced(draw.standard_normal(shape).astype(np.float32)) for _ in range(2))
-    assert match(x, y).similarity < 0.6
+    assert match(View(x), View(y)).similarity < 0.6
 
 
 def test_scale_is_undone() -> None:
@@ -56,7 +56,7 @@ def test_a_flattened_axis_is_matched_by_channels(channels_last: bool) -> None:
     y, rows, columns = scrambled(x, 10)
     stored = y.transpose(0, 2, 1) if channels_last else y
     a, b = nets.tensor(x.reshape(40, -1)), nets.tensor(np.ascontiguousarray(stored).reshape(40, -1))
-    found = best(a, b, 0, [12, 24])
+    found = best(Seen(a), Seen(b), 0, [12, 24])
     assert found.matching.similarity > 0.999 and len(found.matching.columns) == 24
     assert np.array_equal(columns[found.matching.columns], np.arange(24))
     assert np.array_equal(rows[found.matching.rows], np.arange(40))

@@ -78,7 +78,7 @@ def test_one_common_vocabulary_convicts_nobody() -> None:
 
     def model(seed: int, places: np.ndarray) -> nets.Net:
         own = nets.net(seed, {"r1": (48, 48), "r2": (40, 48), "embedding": (200, 24), "output": (200, 32)})
-        return own | {k: (v[places] + 4 * own[k]).astype(np.float32) for k, v in meaning.items()}
+        return own | {k: (v[places] + own[k]).astype(np.float32) for k, v in meaning.items()}
 
     found = run(model(66, np.arange(200)), model(67, order))
     assert found.verdict == "inconclusive" and "one re-ordering" in found.reason, (found.reason, found.log10_p)
@@ -87,8 +87,8 @@ def test_one_common_vocabulary_convicts_nobody() -> None:
 def test_tensors_stored_twice_testify_once() -> None:
     """Weights and their moving average move together in every file that has both."""
     a, b = nets.net(68), nets.net(69)
-    a |= {f"ema.{k}": v for k, v in nets.noisy(a, 0.2).items()}
-    b |= {f"ema.{k}": v for k, v in nets.noisy(b, 0.2).items()}
+    a |= {f"ema.{k}": v for k, v in nets.noisy(a, 0.2, 1).items()}
+    b |= {f"ema.{k}": v for k, v in nets.noisy(b, 0.2, 2).items()}
     assert run(a, b).verdict != "derived" and run(a, b).log10_p > -4
 
 

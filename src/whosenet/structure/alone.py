@@ -14,15 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whosenet.structure.view import Array
+from whosenet.structure.traits import unit
+from whosenet.structure.view import Array, View
 
 Order = NDArray[np.int64]
 
 EXACT = 512
 """Up to so many units the best assignment is computed; beyond, pairs that are each other's best."""
-VECTORS = 24
-QUANTILES = 12
-MAX_TAPS = 32
 ROUNDS = 8
 
 
@@ -38,13 +36,13 @@ class Matching:
     """Cosine of the balanced tensors once B is in A's order and signs, -1..1."""
 
 
-def match(a: Array, b: Array) -> Matching:
+def match(a: View, b: View) -> Matching:
     """Match two balanced arrays [rows, columns, taps] of one shape."""
-    x, y = np.abs(a), np.abs(b)
-    rows, columns = assign(traits(a), traits(b)), np.arange(a.shape[1])
+    x, y = a.sizes, b.sizes
+    rows, columns = assign(a.traits, b.traits), np.arange(x.shape[1])
     for _ in range(ROUNDS):
         before = rows, columns
-        if a.shape[1] > 1:
+        if x.shape[1] > 1:
             columns = assign(*opposite(x.transpose(1, 0, 2), y.transpose(1, 0, 2), rows))
         rows = assign(*opposite(x, y, columns))
         if np.array_equal(rows, before[0]) and np.array_equal(columns, before[1]):
@@ -52,15 +50,14 @@ def match(a: Array, b: Array) -> Matching:
     return signed(a, b, rows, columns)
 
 
-def signed(a: Array, b: Array, rows: Order, columns: Order) -> Matching:
+def signed(a: View, b: View, rows: Order, columns: Order) -> Matching:
     """The signs of rows and columns under a given matching, and how alike the two then are."""
-    products = np.einsum("nmt,nmt->nm", a, aligned(b, rows, columns))
+    products = np.einsum("nmt,nmt->nm", a.array, aligned(b.array, rows, columns))
     left, right = np.ones(len(rows), np.float32), np.ones(len(columns), np.float32)
     for _ in range(ROUNDS):
         left = np.where(products @ right < 0, -1, 1).astype(np.float32)
         right = np.where(left @ products < 0, -1, 1).astype(np.float32)
-    size = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return Matching(rows, columns, left, right, float(left @ products @ right) / max(size, 1e-30))
+    return Matching(rows, columns, left, right, float(left @ products @ right) / max(a.norm * b.norm, 1e-30))
 
 
 def aligned(b: Array, rows: Order, columns: Order) -> Array:
@@ -74,7 +71,7 @@ def aligned(b: Array, rows: Order, columns: Order) -> Array:
 def opposite(x: Array, y: Array, other: Order) -> tuple[Array, Array]:
     """Unit vectors of the rows of x and y, with the second axis of y in the order `other`."""
     known = np.flatnonzero(other >= 0)
-    return _unit(x[:, known].reshape(len(x), -1)), _unit(y[:, other[known]].reshape(len(y), -1))
+    return unit(x[:, known].reshape(len(x), -1)), unit(y[:, other[known]].reshape(len(y), -1))
 
 
 def assign(left: Array, right: Array) -> Order:
@@ -87,38 +84,3 @@ def assign(left: Array, right: Array) -> Order:
     best = score.argmax(axis=1)
     mutual = score.argmax(axis=0)[best] == np.arange(len(score))
     return np.where(mutual, best, -1)
-
-
-def traits(x: Array) -> Array:
-    """What tells rows apart however columns are ordered, scaled or turned: [rows, features], standardised."""
-    taps = x.shape[2]
-    flat = x.reshape(len(x), -1)
-    if x.shape[1] == 1:
-        return _unit(np.abs(flat))
-    found = [_standard(np.quantile(np.abs(flat), np.linspace(0, 1, QUANTILES), axis=1).T), _leading(flat)]
-    if 1 < taps <= MAX_TAPS:
-        products = np.matmul(x.transpose(0, 2, 1), x) / x.shape[1]
-        found.append(_standard(products[:, *np.triu_indices(taps)]) * min(1.0, 3 / taps))
-    elif taps > 1:
-        found.append(_standard(np.mean(x * x, axis=1)))
-    return np.concatenate(found, axis=1)
-
-
-def _leading(flat: Array) -> Array:
-    """Sizes of the entries of the leading left singular vectors (subspace iteration from a fixed start)."""
-    gram = flat @ flat.T
-    block = np.random.default_rng(0).standard_normal((len(gram), min(2 * VECTORS, len(gram)))).astype(np.float32)
-    for _ in range(ROUNDS):
-        block = np.linalg.qr(gram @ block)[0]
-    _, turn = np.linalg.eigh(block.T @ gram @ block)
-    return _standard(np.abs(block @ turn[:, ::-1][:, :VECTORS]))
-
-
-def _standard(features: NDArray[np.floating]) -> Array:
-    rest = features - features.mean(axis=0)
-    return np.asarray(rest / np.maximum(rest.std(axis=0), 1e-9), dtype=np.float32)
-
-
-def _unit(rows: Array) -> Array:
-    rest = rows - rows.mean(axis=1, keepdims=True)
-    return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12), dtype=np.float32)

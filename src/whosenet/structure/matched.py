@@ -7,16 +7,15 @@ of where units stand, so choosing costs the test nothing.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from whosenet import thresholds
 from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical, orders
 from whosenet.structure.alone import Matching, match
-from whosenet.structure.view import Array, balanced, numbers, unit_axes
+from whosenet.structure.view import Array, View, balanced, numbers, unit_axes
 from whosenet.weights.base import Tensor
 
 Layout = tuple[Shape, tuple[int, ...]]
@@ -25,6 +24,25 @@ CLEAR = 0.9
 """So alike that no further layout is tried."""
 MAX_BLOCKS = 4
 """Numbers of channels that are tried for a flattened axis."""
+TRIES = 2
+"""Layouts of equal axes that are tried, those with the most similar taps first."""
+
+
+@dataclass
+class Seen:
+    """A tensor in all the ways it may be laid out; what was computed of it once stays."""
+
+    tensor: Tensor
+    shape: Shape = field(init=False)
+    views: dict[Layout, View] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.shape = canonical(self.tensor.shape).shape
+
+    def view(self, layout: Layout) -> View:
+        if layout not in self.views:
+            self.views[layout] = View(balanced(laid(numbers(self.tensor), layout)))
+        return self.views[layout]
 
 
 @dataclass(frozen=True)
@@ -41,36 +59,27 @@ class Matched:
         return self.matching.similarity >= thresholds.REORDERED_SIMILARITY
 
 
-def seen(tensor: Tensor, layout: Layout) -> Array:
-    """The numbers as [rows, columns, taps], as stored (not balanced)."""
-    return laid(numbers(tensor), layout)
-
-
 def laid(x: Array, layout: Layout) -> Array:
+    """[rows, columns, taps] of an array in canonical axis order."""
     reshaped = x.reshape(layout[0]).transpose(layout[1])
     return np.ascontiguousarray(reshaped.reshape(*reshaped.shape[:2], -1))
 
 
-def best(a: Tensor, b: Tensor, flat: int = -1, channels: Sequence[int] = ()) -> Matched:
+def best(a: Seen, b: Seen, flat: int = -1, channels: Sequence[int] = ()) -> Matched:
     """The most alike of all layouts. `flat`: the canonical axis that holds so many `channels` in blocks, or -1."""
-    x, y = numbers(a), numbers(b)
-    tries = [_blocked(x.shape, flat, c) for c in channels] if flat >= 0 else [_plain(x.shape)]
     found: Matched | None = None
-    for ways in tries:
-        pairs = itertools.product(ways, ways) if flat >= 0 else ((ways[0], other) for other in ways)
-        for layouts in sorted(pairs, key=lambda p: p[0] != p[1]):
-            matching = match(balanced(laid(x, layouts[0])), balanced(laid(y, layouts[1])))
-            if found is None or matching.similarity > found.matching.similarity:
-                found = Matched(a, b, layouts, matching)
-            if matching.similarity > CLEAR:
-                return found
+    for layouts in _flattened(a.shape, flat, channels) if flat >= 0 else _plain(a, b):
+        matching = match(a.view(layouts[0]), b.view(layouts[1]))
+        if found is None or matching.similarity > found.matching.similarity:
+            found = Matched(a.tensor, b.tensor, layouts, matching)
+        if matching.similarity > CLEAR:
+            break
     assert found is not None
     return found
 
 
-def flat_axis(tensor: Tensor, lengths: set[int], channels: Sequence[int]) -> tuple[int, list[int]]:
+def flat_axis(shape: Shape, lengths: set[int], channels: Sequence[int]) -> tuple[int, list[int]]:
     """Which axis of a matrix may be flattened, into how many channels: one of a length that no other units have."""
-    shape = canonical(tensor.shape).shape
     if len(shape) != 2:
         return -1, []
     for axis in range(2):
@@ -80,18 +89,37 @@ def flat_axis(tensor: Tensor, lengths: set[int], channels: Sequence[int]) -> tup
     return -1, []
 
 
-def _plain(shape: Shape) -> list[Layout]:
-    """One for every order of equal axes. Columns are an axis of length one where only the rows hold units."""
+def _plain(a: Seen, b: Seen) -> list[tuple[Layout, Layout]]:
+    """As stored, and with equal axes exchanged, those first whose taps are most alike."""
+    first, *more = ways(a.shape)
+    profile = a.view(first).profile
+
+    def unlike(layout: Layout) -> float:
+        return float(np.linalg.norm(b.view(layout).profile - profile))
+
+    return [(first, other) for other in sorted([first, *more], key=unlike)[:TRIES]] if more else [(first, first)]
+
+
+def ways(shape: Shape) -> list[Layout]:
+    """One layout for every order of equal axes. Columns are an axis of length one where only the rows hold units."""
     if unit_axes(shape) == 2:
         return [(shape, order) for order in orders(shape)]
-    return [
-        ((shape[0], 1, *shape[1:]), (0, 1, *[k + 1 for k in order[1:]])) for order in orders(shape) if order[0] == 0
-    ]
+    turns = [order[1:] for order in orders(shape) if order[0] == 0]
+    return [((shape[0], 1, *shape[1:]), (0, 1, *[k + 1 for k in turn])) for turn in turns]
 
 
-def _blocked(shape: Shape, flat: int, channels: int) -> list[Layout]:
+def _flattened(shape: Shape, flat: int, channels: Sequence[int]) -> list[tuple[Layout, Layout]]:
+    """Channels first in both, last in both, and one of each, for every number of channels."""
+    found = []
+    for count in channels:
+        first, last = _blocked(shape, flat, count)
+        found += [(first, first), (last, last), (first, last), (last, first)]
+    return found
+
+
+def _blocked(shape: Shape, flat: int, channels: int) -> tuple[Layout, Layout]:
     """Channels first and last."""
     taps = shape[flat] // channels
     if flat == 1:
-        return [((shape[0], channels, taps), (0, 1, 2)), ((shape[0], taps, channels), (0, 2, 1))]
-    return [((channels, taps, shape[1]), (2, 0, 1)), ((taps, channels, shape[1]), (2, 1, 0))]
+        return ((shape[0], channels, taps), (0, 1, 2)), ((shape[0], taps, channels), (0, 2, 1))
+    return ((channels, taps, shape[1]), (2, 0, 1)), ((taps, channels, shape[1]), (2, 1, 0))

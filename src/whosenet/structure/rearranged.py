@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whosenet.hashes.canonical import canonical
+from whosenet.hashes.canonical import Shape, canonical
 from whosenet.structure.agreement import Axis, families, log10_evidence
-from whosenet.structure.matched import Matched, best, flat_axis
+from whosenet.structure.matched import Matched, Seen, best, flat_axis
 from whosenet.structure.pairing import alike, named, once
 from whosenet.structure.view import readable, unit_axes
 from whosenet.weights.base import Tensor
@@ -37,10 +37,20 @@ class Rearranged:
 NOTHING = Rearranged([], set(), 0.0, 0.0, 0)
 
 
-def rearranged(a: Sequence[Tensor], b: Sequence[Tensor]) -> Rearranged:
+class Model:
+    """The tensors of one model that are searched for re-ordered units, with what was computed of them."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        largest = {id(t) for t in sorted((t for t in tensors if readable(t)), key=lambda t: -t.elements)[:MOST]}
+        self.tensors = once([t for t in tensors if id(t) in largest])
+        shapes = [canonical(t.shape).shape for t in self.tensors]
+        self.lengths = _lengths(shapes)
+        self.channels = _channels(shapes)
+
+
+def rearranged(a: Model, b: Model) -> Rearranged:
     """Match the tensors of two models one by one; then ask whether they agree on how units were re-ordered."""
-    ours, theirs = _chosen(a), _chosen(b)
-    found = _matched(ours, theirs)
+    found = _matched(a, b)
     telling = [k for k, m in enumerate(found) if m.counts]
     axes = [axis for k in telling for axis in _axes(k, found[k])]
     if not axes:
@@ -49,49 +59,40 @@ def rearranged(a: Sequence[Tensor], b: Sequence[Tensor]) -> Rearranged:
     weight: dict[int, float] = defaultdict(float)
     for f, value in zip(family, factors, strict=True):
         weight[f] += max(value, 0.0)
-    total = sum(factors)
+    total, most = sum(factors), max(weight.values(), default=0.0)
     size = Counter(family)
     linked = {axis.tensor for axis, f in zip(axes, family, strict=True) if size[f] > 1}
-    most = max(weight.values(), default=0.0)
     return Rearranged(found, linked, min(0.0, most - total), min(0.0, -total), sum(n > 1 for n in size.values()))
 
 
-def _chosen(tensors: Sequence[Tensor]) -> list[Tensor]:
-    largest = sorted((t for t in tensors if readable(t)), key=lambda t: -t.elements)[:MOST]
-    names = {id(t) for t in largest}
-    return once([t for t in tensors if id(t) in names])
-
-
-def _matched(ours: list[Tensor], theirs: list[Tensor]) -> list[Matched]:
+def _matched(a: Model, b: Model) -> list[Matched]:
     """By name first; what is not alike then, by invariant traits."""
-    lengths, channels = _lengths(ours), _channels(ours)
     done: dict[int, Matched] = {}
 
     def attempt(pairs: list[tuple[Tensor, Tensor]]) -> None:
         for x, y in pairs:
-            flat, fit = flat_axis(x, lengths, channels)
-            result = best(x, y, flat, fit)
+            shape = canonical(x.shape).shape
+            result = best(Seen(x), Seen(y), *flat_axis(shape, a.lengths, a.channels))
             if id(x) not in done or result.matching.similarity > done[id(x)].matching.similarity:
                 done[id(x)] = result
 
-    attempt(named(ours, theirs))
-    good = [m for m in done.values() if m.counts]
-    taken = {id(m.b) for m in good}
-    rest = [t for t in ours if id(t) not in done or not done[id(t)].counts]
-    attempt(alike(rest, [t for t in theirs if id(t) not in taken]))
-    return [done[id(t)] for t in ours if id(t) in done]
+    first = named(a.tensors, b.tensors)
+    attempt(first)
+    taken = {id(m.b) for m in done.values() if m.counts}
+    rest = [t for t in a.tensors if id(t) not in done or not done[id(t)].counts]
+    tried = {(id(x), id(y)) for x, y in first}
+    attempt([p for p in alike(rest, [t for t in b.tensors if id(t) not in taken]) if (id(p[0]), id(p[1])) not in tried])
+    return [done[id(t)] for t in a.tensors if id(t) in done]
 
 
-def _lengths(tensors: Sequence[Tensor]) -> set[int]:
+def _lengths(shapes: list[Shape]) -> set[int]:
     """Lengths that unit axes of at least two tensors have."""
-    shapes = [canonical(t.shape).shape for t in tensors]
     count = Counter(n for s in shapes for n in set(s[: unit_axes(s)]))
     return {n for n, times in count.items() if times > 1}
 
 
-def _channels(tensors: Sequence[Tensor]) -> list[int]:
+def _channels(shapes: list[Shape]) -> list[int]:
     """Numbers of output channels of kernels with taps, the last layers first."""
-    shapes = [canonical(t.shape).shape for t in tensors]
     found = [n for s in reversed(shapes) if len(s) > 2 for n in s[: unit_axes(s)]]
     return list(dict.fromkeys(found))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical
+from whosenet.structure.traits import MAX_TAPS, traits
 from whosenet.weights.base import Tensor
 
 Array = NDArray[np.float32]
@@ -28,18 +30,26 @@ ROUNDS = 12
 class View:
     """`array` [rows, columns, taps]: float32, every row and every column of mean square one (or zero)."""
 
-    tensor: Tensor
     array: Array
-    axes: tuple[int, ...]
-    """Which canonical axes are rows and, if there are any, columns; () for a flattened block."""
 
-    @property
-    def rows(self) -> int:
-        return int(self.array.shape[0])
+    @cached_property
+    def sizes(self) -> Array:
+        return np.abs(self.array)
 
-    @property
-    def columns(self) -> int:
-        return int(self.array.shape[1])
+    @cached_property
+    def traits(self) -> Array:
+        """What tells rows apart, see whosenet.structure.traits."""
+        return traits(self.array)
+
+    @cached_property
+    def norm(self) -> float:
+        return float(np.linalg.norm(self.array))
+
+    @cached_property
+    def profile(self) -> Array:
+        """The mean product of every two taps, [taps, taps] (its diagonal where taps are many): blind to units."""
+        flat = self.array.reshape(-1, self.array.shape[2])
+        return flat.T @ flat if flat.shape[1] <= MAX_TAPS else np.mean(flat * flat, axis=0)
 
 
 def unit_axes(shape: Shape) -> int:

@@ -82,6 +82,9 @@ MIN_ANSWERED = 0.8
 BROKEN_P = 0.01
 """A suspect that gets as few control images right as at most this share of honest models is taken for broken."""
 
+DOUBTFUL_P = 0.03
+"""... and one that gets as few right as this share is not cleared: fed wrongly, a copy answers like a stranger."""
+
 MIN_CONTROLS = 2
 """A probe that may stop early asks at least so many control images first, if it has them."""
 

@@ -80,6 +80,14 @@ def test_a_broken_suspect_is_not_cleared():
     assert judge(evidence(0.1, HONEST, control_accuracy=0.0)).verdict == "inconclusive"
 
 
+def test_a_doubtful_suspect_is_not_cleared():
+    """A copy that is fed wrongly may answer like a stranger, and still know most of the controls."""
+    found = judge(evidence(0.4, HONEST, controls=10, control_accuracy=0.8))
+    assert found.verdict == "inconclusive" and "perhaps it is fed wrongly" in found.reasons[0]
+    assert judge(evidence(0.4, HONEST, controls=10, control_accuracy=0.9)).verdict == "independent"
+    assert judge(evidence(0.98, HONEST, controls=10, control_accuracy=0.8)).verdict == "derived"
+
+
 def test_one_wrong_control_is_no_failure():
     assert judge(evidence(0.98, HONEST, control_accuracy=5 / 6)).verdict == "derived"
 

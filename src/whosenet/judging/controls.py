@@ -20,6 +20,8 @@ class Controls:
     expected: float
     """Honest references' mean share of right answers."""
     broken: bool
+    doubtful: bool = False
+    """Not broken for certain, but too few right to clear the suspect."""
 
     @property
     def accuracy(self) -> float | None:
@@ -28,7 +30,7 @@ class Controls:
 
 def check(evidence: Evidence) -> Controls:
     """Broken: so few right that at most BROKEN_P of honest models would do as badly, or no more than a guesser gets
-    (a missing answer is wrong)."""
+    (a missing answer is wrong). Doubtful: the same with DOUBTFUL_P."""
     part = evidence.take(evidence.control)
     n = len(part)
     if n == 0:
@@ -36,6 +38,7 @@ def check(evidence: Evidence) -> Controls:
     right = int(scores.agreements(part.suspect.labels, part.expected))
     honest = scores.agreements(part.references.labels, part.expected)
     share = float(np.mean(honest) / n) if len(honest) else 1.0
-    rare = predictive.log_at_most(right, honest, n) <= np.log(thresholds.BROKEN_P)
-    guessed = right <= n / evidence.classes
-    return Controls(right, n, share, broken=bool((rare or guessed) and right / n < share))
+    log_p = predictive.log_at_most(right, honest, n)
+    fewer, guessed = right / n < share, right <= n / evidence.classes
+    broken, doubtful = (fewer and log_p <= np.log(level) for level in (thresholds.BROKEN_P, thresholds.DOUBTFUL_P))
+    return Controls(right, n, share, broken=bool(broken or (fewer and guessed)), doubtful=bool(doubtful))

@@ -88,7 +88,8 @@ def _kin(counts: tuple[int, ...], n: int) -> tuple[Array, float]:
     """The same if the next model is kin to one of those seen; the chance that it is of another family is left out of
     the first, and spread over all counts in the second."""
     values, often = np.unique(np.array(counts, np.int64), return_counts=True)
-    mass = _log_mass(n, 1 + KIN * values, 1 + KIN * (n - values))
+    near = np.asarray(values, np.float64)
+    mass = _log_mass(n, 1 + KIN * near, 1 + KIN * (n - near))
     predicted = special.logsumexp(mass + np.log(often)[:, None], axis=0) - math.log(len(counts) + 1)
     others = np.exp(mass[:, values]).T @ often - np.exp(np.diag(mass[:, values])) + 1 / (n + 1)
     return np.asarray(predicted, np.float64), float(often @ np.log(others / len(counts)))

@@ -150,6 +150,11 @@ def _independent(case: Case) -> Finding:
             f"it agrees no more than honest models do, but {len(case.points.copies)} derived copies "
             f"of the owner's own making are too few to clear it (at least {thresholds.MIN_COPIES})"
         )
+    if case.independence_p <= thresholds.COPY_P and case.controls.doubtful:
+        return "inconclusive", (f"it agrees as honest models do, but gets {case.controls.right} of "
+                                f"{case.controls.asked} clean control images right, honest models "
+                                f"{case.controls.expected:.0%}: perhaps it is fed wrongly (normalisation, channel "
+                                "order?), so it is not cleared")  # fmt: skip
     if case.independence_p <= thresholds.COPY_P:
         return "independent", (f"it agrees with the owner's model on {case.scored.suspect:.0%}, as honest models do "
                                f"({_range(case.scored.references)}); derived copies agree on "

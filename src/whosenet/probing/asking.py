@@ -80,9 +80,10 @@ def ask_references(questions: QuerySet, references: Sequence[Network]) -> Stack:
 def _said(network: Network, questions: QuerySet) -> np.ndarray:
     try:
         found = probabilities(network.module, questions.images)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        why = str(error).partition("\n")[0][:120]
         raise UsageError(f"--reference {network.spec} cannot take the fingerprint's images "
-                         f"{list(questions.images.shape[1:])}: {str(error)[:120]}") from error  # fmt: skip
+                         f"{list(questions.images.shape[1:])}: {why}") from error  # fmt: skip
     if found.shape[1] != questions.classes:
         raise UsageError(
             f"--reference {network.spec} has {found.shape[1]} classes, the fingerprint {questions.classes}"

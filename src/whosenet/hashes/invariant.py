@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn
 
 from whosenet.errors import UsageError
-from whosenet.hashes.balance import balanced, important, mean_square
+from whosenet.hashes.balance import balanced, important, mean_square, unevenness
 from whosenet.hashes.base import Features, Hash
 from whosenet.hashes.canonical import Shape, canonical
 from whosenet.hashes.krylov import coefficients
-from whosenet.hashes.phase import ENERGY, image
+from whosenet.hashes.phase import SINGLE, TAPS, image
 from whosenet.weights.base import Tensor
 
 MIN_UNITS = 8
@@ -25,6 +26,7 @@ MAX_TAPS = 49
 """Kernels with more taps are flattened, too."""
 DOUBLE = 1 << 22
 """Tensors up to this many weights are worked on in float64, so that rearranging changes no bit."""
+EACH = len(TAPS) // 2
 MIN_BLOCKS = 6
 """With fewer, one or two that agree by chance would weigh too much: no code."""
 KAPPA = 0.04
@@ -60,16 +62,15 @@ class Invariant(Hash):
 
     def _image(self, whole: NDArray[Any], view: tuple[int, ...]) -> NDArray[np.float64]:
         """`view`: the axes of units, one or two."""
-        taps, keys = stacked(whole, view), block_keys(whole.shape, view)
-        taps = balanced(important(balanced(taps)))
-        size = np.sqrt(mean_square(taps))
-        size = np.where(size > 0, size, 1.0)[:, None]
+        keys = block_keys(whole.shape, view)
+        taps = balanced(important(balanced(stacked(whole, view))))
+        blocks = single(taps) if len(taps) == 1 else several(taps, [whole.shape[a] for a in others(whole.shape, view)])
+        energy = SINGLE if len(taps) == 1 else TAPS
         out = np.zeros(self.parameters["bits"])
-        for side, matrix in enumerate((taps, taps.transpose(0, 2, 1))):
-            found = coefficients(matrix, len(ENERGY)) / size
+        for side in (0, 1):
             for key in dict.fromkeys(keys[side]):
                 rows = [i for i, k in enumerate(keys[side]) if k == key]
-                out += image(found[rows], key, self.parameters["bits"])
+                out += image(blocks[side][rows], key, energy, self.parameters["bits"])
         return out
 
     def encode(self, features: Features) -> NDArray[np.bool_]:
@@ -86,6 +87,29 @@ class Invariant(Hash):
         return total**2 / (KAPPA * sum(n * n for n in count.values())) if total >= MIN_BLOCKS else 0.0
 
 
+def several(taps: NDArray[Any], grid: list[int]) -> list[NDArray[np.float64]]:
+    """Blocks of both sides of [taps, n, m], float64 [taps, 2 EACH]: from ones, of each tap and of its partner in the
+    cosine transform of the taps (`grid`: their number along each axis)."""
+    waves = np.asarray(dctn(taps.reshape(*grid, *taps.shape[1:]), axes=tuple(range(len(grid))), norm="ortho"))
+    pair = [taps, waves.reshape(taps.shape)]
+    sizes = [_size(x) for x in pair]
+    sides = ([x, x.transpose(0, 2, 1)] for x in pair)
+    found = [[coefficients(m, EACH) / size for m in side] for side, size in zip(sides, sizes, strict=True)]
+    return [np.concatenate([a, b], axis=1) for a, b in zip(*found, strict=True)]
+
+
+def single(taps: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Blocks of both sides of one matrix [1, n, m], float64 [1, 2 EACH]: from ones, and from the units' kurtosis."""
+    size = _size(taps)
+    sides = [(taps, unevenness(taps[0], 1)), (taps.transpose(0, 2, 1), unevenness(taps[0], 0))]
+    return [np.concatenate([coefficients(m, EACH), coefficients(m, EACH, q)], axis=1) / size for m, q in sides]
+
+
+def _size(taps: NDArray[Any]) -> NDArray[np.float64]:
+    size = np.sqrt(mean_square(taps))[:, None]
+    return np.where(size > 0, size, 1.0)
+
+
 @lru_cache(maxsize=512)
 def views(shape: Shape) -> tuple[tuple[int, ...], ...]:
     """Which axes of a canonical shape hold units: every choice that storage may have made among equal axes."""
@@ -96,9 +120,13 @@ def views(shape: Shape) -> tuple[tuple[int, ...], ...]:
     return tuple((i, j) for i, j in pairs if {shape[i], shape[j]} == {long, short})
 
 
+def others(shape: Shape, view: tuple[int, ...]) -> list[int]:
+    return [a for a in range(len(shape)) if a not in view]
+
+
 def stacked(whole: NDArray[Any], view: tuple[int, ...]) -> NDArray[Any]:
     """A fresh array [taps, n, m] with the unit axes last."""
-    rest = [a for a in range(whole.ndim) if a not in view]
+    rest = others(whole.shape, view)
     if len(view) == 1:
         return np.array(whole.transpose(*view, *rest).reshape(1, whole.shape[view[0]], -1))
     out = whole.transpose(*rest, *view)
@@ -108,7 +136,7 @@ def stacked(whole: NDArray[Any], view: tuple[int, ...]) -> NDArray[Any]:
 @lru_cache(maxsize=512)
 def block_keys(shape: Shape, view: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys of the blocks of both sides, one a tap: the same for taps that a transposition exchanges."""
-    rest = [shape[a] for a in range(len(shape)) if a not in view] if len(view) == 2 else []
+    rest = [shape[a] for a in others(shape, view)] if len(view) == 2 else []
     labels = []
     for place in itertools.product(*map(range, rest)):
         marked = sorted(zip(rest, place, strict=True))

@@ -15,17 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Stack = NDArray[Any]
+LOST = 1.5
+"""Balancing takes freedom: in the smaller dimension d, standard deviations are 1 - LOST / d (simulated, d >= 8)."""
 
 
-def coefficients(taps: Stack, count: int) -> NDArray[np.float64]:
+def coefficients(taps: Stack, count: int, start: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """The first `count` of alpha_1, beta_1, alpha_2, ... for each matrix of [taps, n, m]: float64 [taps, count].
 
-    The start is ones [n], so rows must have comparable scale. Units: 1 is their standard deviation for strangers.
-    Entries have mean square one. A Krylov space that ends early gives zeros.
+    `start` [n]: ones if None; it must move with the rows. Entries have mean square one. Unit: the spread
+    between strangers (small balanced matrices have a little less, which is made up for). Zeros where the space ends.
     """
     tiny = 1e-6 if taps.dtype == np.float32 else 1e-10
-    n = taps.shape[1]
-    side = [np.full((len(taps), n), n**-0.5, taps.dtype)]
+    n, least = taps.shape[1], min(taps.shape[1:])
+    start = np.ones(n) if start is None else start
+    size = float(np.linalg.norm(start))
+    if size == 0:
+        return np.zeros((len(taps), count))
+    side = [np.tile((start / size).astype(taps.dtype), (len(taps), 1))]
     other: list[Stack] = []
     out = np.zeros((len(taps), count))
     for k in range(count):
@@ -39,4 +45,4 @@ def coefficients(taps: Stack, count: int) -> NDArray[np.float64]:
         length = np.sqrt(np.einsum("tk,tk->t", step, step))
         out[:, k] = np.where(length > tiny * n**0.5, length, 0.0)
         basis.append(step / np.where(out[:, k] > 0, length, np.inf)[:, None])
-    return out * 2**0.5
+    return np.asarray(out * 2**0.5 / (1 - LOST / least))

@@ -15,24 +15,27 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-ENERGY = (1.6, 1.2, 0.8, 0.6, 0.4)
-"""Squared frequency of each coefficient in units of its spread between strangers: the first are the most robust. The
-sum decides how alike strangers are: their mean kernel is at most exp(-4.6) = 0.01."""
+TAPS = (1.7, 0.45, 0.1, 1.5, 0.35, 0.1)
+SINGLE = (2.4, 1.0, 0.35, 0.3, 0.1, 0.05)
+"""Squared frequency of each number of a block in units of its spread between strangers, the most robust numbers first:
+three of one matrix, three of its partner. The sum decides how alike strangers are: their mean kernel is at most
+exp(-4.2) = 0.015."""
 JITTER = 0.4
 
 
-def image(features: NDArray[np.float64], key: str, bits: int) -> NDArray[np.float64]:
-    """Sum of the cosines of blocks [blocks, count]: float64 [bits]. Blocks of one `key` share frequencies."""
-    turns, phase = _frequencies(key, features.shape[1], bits)
+def image(features: NDArray[np.float64], key: str, energy: tuple[float, ...], bits: int) -> NDArray[np.float64]:
+    """Sum of the cosines of blocks [blocks, len(energy)]: float64 [bits]. Blocks of one `key` share frequencies."""
+    turns, phase = _frequencies(key, energy, bits)
     return np.asarray(np.cos(features @ turns + phase).sum(axis=0) * 2**0.5)
 
 
 @lru_cache(maxsize=512)
-def _frequencies(key: str, count: int, bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _frequencies(key: str, energy: tuple[float, ...], bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Frequencies [count, bits] of equal total energy (a weak one would give strangers the same bit); phases [bits]."""
+    count = len(energy)
     raw = blake3(f"phase {key}".encode()).digest(length=4 * bits * (2 * count + 1))
     unit = (np.frombuffer(raw, "<u4").reshape(-1, bits).astype(np.float64) + 0.5) / 2.0**32
-    energy = np.array(ENERGY[:count])[:, None]
-    size = np.sqrt(energy) * (1 + JITTER * (2 * unit[:count] - 1)) * np.where(unit[count : 2 * count] < 0.5, -1, 1)
-    size *= np.sqrt(sum(ENERGY) / (size**2).sum(axis=0))
+    size = np.sqrt(np.array(energy))[:, None] * (1 + JITTER * (2 * unit[:count] - 1))
+    size *= np.where(unit[count : 2 * count] < 0.5, -1, 1)
+    size *= np.sqrt(sum(energy) / (size**2).sum(axis=0))
     return size, 2 * np.pi * unit[-1]

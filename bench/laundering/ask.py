@@ -56,7 +56,7 @@ def library() -> Path:
     paths = [str(p.path) for p in everybody()]
     report = add(path, paths, jobs=1)
     print(
-        f"library of {len(paths)}: {len(report.added)} added, {len(report.failed)} failed", file=sys.stderr, flush=True
+        f"library of {len(paths)}: {report.added} added, {len(report.failed)} failed", file=sys.stderr, flush=True
     )
     return path
 

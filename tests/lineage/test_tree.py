@@ -1,0 +1,55 @@
+"""Trees from links, by hand: directions follow from all traces together."""
+
+from __future__ import annotations
+
+from whosenet.lineage.links import Link
+from whosenet.lineage.traces import LOSS, TRAINED, Trace
+from whosenet.lineage.tree import families, tree
+
+
+def link(a: int, b: int, distance: float, *odds: float) -> Link:
+    return Link(a, b, distance, -50.0, (), tuple(Trace("t", "t", o) for o in odds))
+
+
+def test_a_loss_decides_an_edge() -> None:
+    (edge,) = tree([0, 1], [link(0, 1, 0.1, -LOSS)])
+    assert (edge.parent, edge.child, edge.decided) == (1, 0, True)
+
+
+def test_nothing_decides_nothing() -> None:
+    (edge,) = tree([0, 1], [link(0, 1, 0.1)])
+    assert edge.probability == 0.5 and not edge.decided
+
+
+def test_a_trace_of_training_alone_is_not_enough() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, TRAINED), link(0, 2, 0.1, TRAINED), link(1, 2, 0.2)])
+    assert all(e.parent == 0 and 0.8 < e.probability < 0.9 and not e.decided for e in edges)
+
+
+def test_traces_along_a_chain_add_up() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, TRAINED), link(1, 2, 0.1, TRAINED), link(0, 2, 0.2)])
+    assert {(e.parent, e.child): e.decided for e in edges} == {(0, 1): False, (1, 2): True}
+
+
+def test_a_decided_edge_tells_the_direction_of_those_below_it() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, LOSS), link(1, 2, 0.1), link(0, 2, 0.2)])
+    assert {(e.parent, e.child) for e in edges} == {(0, 1), (1, 2)} and all(e.decided for e in edges)
+
+
+def test_an_edge_to_a_possible_root_stays_open() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, LOSS), link(0, 2, 0.1), link(1, 2, 0.2)])
+    assert {(e.link.a, e.link.b): e.decided for e in edges} == {(0, 1): True, (0, 2): False}
+
+
+def test_losses_on_both_sides_are_siblings() -> None:
+    (edge,) = tree([0, 1], [link(0, 1, 0.1, LOSS, -LOSS, 2.0)])
+    assert edge.link.siblings and edge.link.odds == 0 and not edge.decided
+
+
+def test_the_same_numbers_do_not_tell() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, LOSS), link(1, 2, 0.0), link(0, 2, 0.1, LOSS)])
+    assert {e.child: e.decided for e in edges} == {1: True, 2: False}
+
+
+def test_families_are_what_is_connected() -> None:
+    assert families(5, [link(0, 3, 0.1), link(3, 4, 0.2)]) == [[0, 3, 4], [1], [2]]

@@ -14,9 +14,10 @@ OTHER = {"full": 1, "half-a": 1, "half-b": 1, "sibling": 1}
 """Choosers of each kind: of the owner's architecture, the most with a start like the owner's, and of every other
 architecture. Points on which a kind of honest net was never asked are points on which that kind may agree with the
 owner; the owner's architecture and start agree most."""
-REFERENCES = {"twins": None, "mixed": 20}
+REFERENCES = {"twins": None, "all": None, "mixed": 20}
 """twins: all nets of the owner's architecture with a start like the owner's (from scratch, or from the same public
-start) that chose no point, but the suspect: what `whosenet twins` makes, and the kind that agrees most. mixed: so many drawn from all kinds."""
+start) that chose no point, but the suspect: what `whosenet twins` makes, and the kind that agrees most. all: every
+honest net that chose no point. mixed: so many of these by lot, so that a kind may be missing."""
 FEWEST = 12
 """... and never fewer than this, where the image set has so few."""
 
@@ -63,9 +64,8 @@ def draw(owner: Record, records: list[Record], number: int, *, chose: tuple[str,
     twins = [r for r in own if (r["family"] == "sibling") == (owner["family"] == "sibling")]
     count = REFERENCES[null]
     count = count and min(count, max(FEWEST, len(free) // 2))
-    references = (
-        tuple(r["id"] for r in twins) if count is None else _drawn(free, count, f"{null} {number}", owner["id"])
-    )
+    whole = tuple(r["id"] for r in (twins if null == "twins" else free))
+    references = whole if count is None else _drawn(free, count, f"{null} {number}", owner["id"])
     others = [r for r in records if r["kind"] == "derived" and r["parent"] != owner["id"] and r["parent"] not in chose]
     kept = [r["id"] for r in [*free, *others] if count is None or not {r["id"], r["parent"]} & set(references)]
     derived = [r["id"] for r in records if r["kind"] == "derived" and r["parent"] == owner["id"]]

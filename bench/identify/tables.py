@@ -109,6 +109,7 @@ def _verdicts(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
         "missed useful": _rate(useful, lambda t: t.judgement.verdict != "derived"),
         "missed as independent": _rate(derived, lambda t: t.judgement.verdict == "independent"),
         "false": _rate(honest, lambda t: t.judgement.verdict == "derived"),
+        "false twins": _rate([t for t in honest if t.family.startswith("honest")], lambda t: t.judgement.verdict == "derived"),
         "false pairs": sorted({(t.owner, t.suspect) for t in honest if t.judgement.verdict == "derived"}),
         "pairs": len({(t.owner, t.suspect) for t in honest}),
         "cleared": _rate(honest, lambda t: t.judgement.verdict == "independent"),
@@ -189,11 +190,13 @@ def _verdict_table(found: dict[str, Any]) -> str:
     rows = []
     for method, by in found["verdicts"].items():
         for null, v in by.items():
-            shown = [f"{v[k]['rate']:.2%} ({v[k]['low']:.2%} to {v[k]['high']:.2%})" for k in ("missed", "false")]
-            rows.append([method, null, round(v["auc of p"], 4), v["missed"]["trials"], shown[0], v["false"]["trials"], v["pairs"], v["false"]["errors"], shown[1],
+            shown = [f"{v[k]['rate']:.2%} ({v[k]['low']:.2%} to {v[k]['high']:.2%})" for k in ("missed", "false twins")]
+            twins, others = v["false twins"], {k: v["false"][k] - v["false twins"][k] for k in ("trials", "errors")}
+            rows.append([method, null, round(v["auc of p"], 4), v["missed"]["trials"], shown[0], twins["trials"], twins["errors"],
+                         shown[1], others["trials"], others["errors"], v["pairs"],
                          f"{v['cleared']['rate']:.1%}", *(f"{c:.2%}" for c in v["calibration"].values())])  # fmt: skip
-    head = ["at the tool's threshold", "null", "AUC of p", "trials of copies", "missed (95 %)", "trials of honest nets", "pairs", "accused",
-            "false (95 %)", "cleared", *(f"p <= {level:g}" for level in LEVELS)]  # fmt: skip
+    head = ["at the tool's threshold", "null", "AUC of p", "trials of copies", "missed (95 %)", "trials of honest nets", "accused", "false (95 %)",
+            "trials of others' copies", "accused", "pairs", "cleared", *(f"p <= {level:g}" for level in LEVELS)]  # fmt: skip
     return record.table(head, rows)
 
 

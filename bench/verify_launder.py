@@ -1,14 +1,30 @@
 """Function-preserving rearrangement of the stored bench nets, by hand-written wiring: hidden units permuted, scaled, turned.
 
 The wiring is written down here, apart from the product, which infers none of it.
+
+    python bench/verify_launder.py      # parents of the "rest" split on which nothing was chosen
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+
+from bench import record
+from bench.find_calibration import as_weights
+from bench.population.index import Store
+from whosenet.verify.compare import compare
 
 Net = dict[str, np.ndarray]
 Wires = dict[str, tuple[str | None, str | None]]
@@ -108,3 +124,53 @@ def _vector(x, name, order, factor, normed):
     if name.endswith("running_var"):
         x = x * factor**2
     return x[order].astype(np.float32)
+
+
+EDITS = ("", "noise-5", "noise-10", "prune-50", "int8-tensor", "int4-channel", "ftal-low", "ftal-10x", "lora-4", "transfer", "head-new",
+         "prune-70")  # fmt: skip
+
+
+def main() -> None:
+    """Every stored parent and some of its edits, rearranged: is it `derived`, at which p, how much is traced?"""
+    store = Store()
+    rows = []
+    for r in store.models("library", split="rest"):
+        if r["parent"] is not None or r["arch"] not in WIRES or r["seed"] % 2:
+            continue
+        parent = {k: v for k, v in Store.load(r).items() if v.dtype.kind == "f"}
+        for edit in EDITS:
+            copy = Store.load(store.records[f"{r['id']}+{edit}"]) if edit else parent
+            copy = {k: v.astype(np.float32) for k, v in copy.items() if v.dtype.kind == "f"}
+            began = time.process_time()
+            c = compare(as_weights(parent), as_weights(launder(copy, r["arch"], r["seed"])))
+            rows.append({
+                "arch": r["arch"], "edit": edit or "rearranged alone", "verdict": c.verdict, "log10_p": c.log10_p,
+                "coverage": c.coverage, "relation": c.relation, "seconds": time.process_time() - began, "id": r["id"],
+            })  # fmt: skip
+    record.write("verify_launder", rows, table(rows))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    header = [
+        "edit beside the rearrangement",
+        "copies",
+        "derived",
+        "p <= 1e-12",
+        "least coverage",
+        "largest p",
+        "not derived",
+    ]
+    lines = []
+    for edit in dict.fromkeys(r["edit"] for r in rows):
+        of = [r for r in rows if r["edit"] == edit]
+        good = [r for r in of if r["verdict"] == "derived"]
+        missed = Counter(r["arch"] for r in of if r["verdict"] != "derived")
+        lines.append([
+            edit, len(of), len(good), sum(r["log10_p"] <= -12 for r in good), min((r["coverage"] for r in good), default=None),
+            f"1e{max(r['log10_p'] for r in of):.0f}", ", ".join(f"{n} {a}" for a, n in missed.items()),
+        ])  # fmt: skip
+    return record.table(header, lines)
+
+
+if __name__ == "__main__":
+    main()

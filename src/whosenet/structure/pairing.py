@@ -56,6 +56,9 @@ def alike(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor
         ours, others = group[:MOST_ALIKE], theirs.get(shape, [])[:MOST_ALIKE]
         if not others:
             continue
+        if len(ours) == len(others) == 1:
+            pairs.append((ours[0], others[0]))
+            continue
         left, right = (np.stack([traits(t) for t in side]) for side in (ours, others))
         spread = np.maximum(np.concatenate([left, right]).std(axis=0), 1e-9)
         distance = np.linalg.norm((left[:, None] - right[None]) / spread, axis=2)

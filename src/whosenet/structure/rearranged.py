@@ -40,12 +40,19 @@ NOTHING = Rearranged([], set(), 0.0, 0.0, 0)
 class Model:
     """The tensors of one model that are searched for re-ordered units, with what was computed of them."""
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], *, keep: bool = False) -> None:
+        """`keep`: hold in memory what was computed of each tensor, for many comparisons of small models."""
         largest = {id(t) for t in sorted((t for t in tensors if readable(t)), key=lambda t: -t.elements)[:MOST]}
         self.tensors = once([t for t in tensors if id(t) in largest])
         shapes = [canonical(t.shape).shape for t in self.tensors]
         self.lengths = _lengths(shapes)
         self.channels = _channels(shapes)
+        self._kept: dict[int, Seen] | None = {} if keep else None
+
+    def seen(self, tensor: Tensor) -> Seen:
+        if self._kept is None:
+            return Seen(tensor)
+        return self._kept.setdefault(id(tensor), Seen(tensor))
 
 
 def rearranged(a: Model, b: Model) -> Rearranged:
@@ -72,7 +79,7 @@ def _matched(a: Model, b: Model) -> list[Matched]:
     def attempt(pairs: list[tuple[Tensor, Tensor]]) -> None:
         for x, y in pairs:
             shape = canonical(x.shape).shape
-            result = best(Seen(x), Seen(y), *flat_axis(shape, a.lengths, a.channels))
+            result = best(a.seen(x), b.seen(y), *flat_axis(shape, a.lengths, a.channels))
             if id(x) not in done or result.matching.similarity > done[id(x)].matching.similarity:
                 done[id(x)] = result
 
@@ -81,7 +88,8 @@ def _matched(a: Model, b: Model) -> list[Matched]:
     taken = {id(m.b) for m in done.values() if m.counts}
     rest = [t for t in a.tensors if id(t) not in done or not done[id(t)].counts]
     tried = {(id(x), id(y)) for x, y in first}
-    attempt([p for p in alike(rest, [t for t in b.tensors if id(t) not in taken]) if (id(p[0]), id(p[1])) not in tried])
+    others = [t for t in b.tensors if id(t) not in taken]
+    attempt([(x, y) for x, y in alike(rest, others) if (id(x), id(y)) not in tried])
     return [done[id(t)] for t in a.tensors if id(t) in done]
 
 

@@ -55,8 +55,9 @@ def scales(energy: Stack) -> tuple[Stack, Stack]:
     r, c = np.ones(n, energy.dtype), np.full(m, n * m / total, energy.dtype)
     for _ in range(STEPS if energy.dtype == np.float64 else STEPS_SINGLE):
         r = _inverse(energy @ c, m)
-        sums = c * (r @ energy)
-        c = _inverse(r @ energy, n)
+        raw = r @ energy
+        sums = c * raw
+        c = _inverse(raw, n)
         if float(np.abs(sums[sums > 0] / n - 1).max(initial=0)) < TOLERANCE:
             break
     return np.sqrt(r), np.sqrt(c)

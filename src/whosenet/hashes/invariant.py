@@ -10,23 +10,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
+from scipy.fft import dct
 
 from whosenet.errors import UsageError
+from whosenet.hashes.attention import attentions, products, stored_turned
 from whosenet.hashes.balance import balanced, important, mean_square, unevenness
 from whosenet.hashes.base import Features, Hash
-from whosenet.hashes.canonical import Shape, canonical
+from whosenet.hashes.canonical import Shape, canonical, heaviest
 from whosenet.hashes.krylov import coefficients
 from whosenet.hashes.phase import SINGLE, TAPS, image
-from whosenet.weights.base import Tensor
+from whosenet.weights.base import Tensor, Weights
 
 MIN_UNITS = 8
 """A shorter second axis is no axis of hidden units: it is flattened with the taps."""
 MAX_TAPS = 49
 """Kernels with more taps are flattened, too."""
+LARGEST = 1 << 26
+"""Larger tensors are left out (vocabularies): they would take gigabytes."""
 DOUBLE = 1 << 22
 """Tensors up to this many weights are worked on in float64, so that rearranging changes no bit."""
 EACH = len(TAPS) // 2
+PRODUCTS = ("qk", "vo")
+HEADS = 4
+"""Weight of a product of attention in blocks: with it as many stay when heads are turned as when names are changed."""
+Keys = tuple[tuple[str, ...], tuple[str, ...]]
 MIN_BLOCKS = 6
 """With fewer, one or two that agree by chance would weigh too much: no code."""
 KAPPA = 0.04
@@ -47,10 +54,24 @@ class Invariant(Hash):
         if self.parameters["bits"] not in (64, 128, 256, 512, 1024):
             raise UsageError("bits must be 64, 128, 256, 512 or 1024")
 
+    def features(self, weights: Weights) -> Features:
+        """Those of the tensors, and of the products of attention."""
+        out, (tensors, _) = super().features(weights), heaviest(weights.tensors)
+        turned = stored_turned(tensors)
+        for heads in attentions(tensors):
+            for kind, product in products(heads, turned):
+                if len(product) >= MIN_UNITS and np.isfinite(product).all() and product.any():
+                    found = single(balanced(np.array(product[None], order="C")))
+                    shape = (0, len(product), PRODUCTS.index(kind))
+                    out.tensors -= out.add(shape, self._summed(found, product_keys(shape), SINGLE) * HEADS**0.5)
+        return out
+
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
         layout = canonical(tensor.shape)
         if layout.shape[0] < MIN_UNITS:
             return "too few numbers"
+        if tensor.elements > LARGEST:
+            return "too many numbers"
         kind = np.float64 if tensor.elements <= DOUBLE else np.float32
         whole = np.asarray(tensor.raw()).astype(kind).reshape(layout.squeezed).transpose(layout.order)
         if not np.isfinite(whole).all():
@@ -65,7 +86,9 @@ class Invariant(Hash):
         keys = block_keys(whole.shape, view)
         taps = balanced(important(balanced(stacked(whole, view))))
         blocks = single(taps) if len(taps) == 1 else several(taps, [whole.shape[a] for a in others(whole.shape, view)])
-        energy = SINGLE if len(taps) == 1 else TAPS
+        return self._summed(blocks, keys, SINGLE if len(taps) == 1 else TAPS)
+
+    def _summed(self, blocks: list[NDArray[np.float64]], keys: Keys, energy: tuple[float, ...]) -> NDArray[np.float64]:
         out = np.zeros(self.parameters["bits"])
         for side in (0, 1):
             for key in dict.fromkeys(keys[side]):
@@ -80,22 +103,35 @@ class Invariant(Hash):
         """1 / variance of the kernel mean between strangers: every block of one key meets every other of it."""
         count: Counter[str] = Counter()
         for shape in features.parts:
-            for view in views(shape):
-                for side in block_keys(shape, view):
-                    count.update({k: n * features.counts[shape] for k, n in Counter(side).items()})
+            weight = features.counts[shape] * (HEADS if shape[0] == 0 else 1)
+            plans = [product_keys(shape)] if shape[0] == 0 else [block_keys(shape, view) for view in views(shape)]
+            for side in itertools.chain(*plans):
+                count.update({k: n * weight for k, n in Counter(side).items()})
         total = sum(count.values())
         return total**2 / (KAPPA * sum(n * n for n in count.values())) if total >= MIN_BLOCKS else 0.0
+
+
+def product_keys(shape: Shape) -> Keys:
+    return (f"{PRODUCTS[shape[2]]} {shape[1]}",), (f"{PRODUCTS[shape[2]]} {shape[1]}",)
 
 
 def several(taps: NDArray[Any], grid: list[int]) -> list[NDArray[np.float64]]:
     """Blocks of both sides of [taps, n, m], float64 [taps, 2 EACH]: from ones, of each tap and of its partner in the
     cosine transform of the taps (`grid`: their number along each axis)."""
-    waves = np.asarray(dctn(taps.reshape(*grid, *taps.shape[1:]), axes=tuple(range(len(grid))), norm="ortho"))
-    pair = [taps, waves.reshape(taps.shape)]
+    pair = [taps, (waves(tuple(grid)).astype(taps.dtype) @ taps.reshape(len(taps), -1)).reshape(taps.shape)]
     sizes = [_size(x) for x in pair]
     sides = ([x, x.transpose(0, 2, 1)] for x in pair)
     found = [[coefficients(m, EACH) / size for m in side] for side, size in zip(sides, sizes, strict=True)]
     return [np.concatenate([a, b], axis=1) for a, b in zip(*found, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def waves(grid: tuple[int, ...]) -> NDArray[np.float64]:
+    """The orthonormal cosine transform of a grid of taps as a matrix [taps, taps]."""
+    out: NDArray[np.float64] = np.ones((1, 1))
+    for length in grid:
+        out = np.asarray(np.kron(out, dct(np.eye(length), axis=0, norm="ortho")), np.float64)
+    return out
 
 
 def single(taps: NDArray[Any]) -> list[NDArray[np.float64]]:
@@ -134,7 +170,7 @@ def stacked(whole: NDArray[Any], view: tuple[int, ...]) -> NDArray[Any]:
 
 
 @lru_cache(maxsize=512)
-def block_keys(shape: Shape, view: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def block_keys(shape: Shape, view: tuple[int, ...]) -> Keys:
     """Keys of the blocks of both sides, one a tap: the same for taps that a transposition exchanges."""
     rest = [shape[a] for a in others(shape, view)] if len(view) == 2 else []
     labels = []

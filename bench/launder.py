@@ -2,7 +2,7 @@
 
     python bench/launder.py dev              # the development parents
     python bench/launder.py report           # the others: what is reported
-    python bench/launder.py dev --nets 1 --llamas 1 --only permute rescale      # a few minutes
+    python bench/launder.py dev --spread --llamas 1 --only permute rescale --edits --dry      # a few minutes
 
 Parents come from the FIND population (`python -m bench.population.build`) and from `python -m
 bench.laundering.train_llama`. Everything is seeded; it goes on where it stopped, and asks again when the product changes.
@@ -26,26 +26,40 @@ from bench.laundering.compete import competed
 from bench.population.index import default_root
 
 
+def spread(parents: list[cast.Parent]) -> list[cast.Parent]:
+    """The Llamas, and of the k-th architecture the k-th cell (round and round)."""
+    kinds = sorted({p.kind.rstrip("0123456789").split("-")[0] for p in parents if p.kind != "llama"})
+    out = []
+    for number, kind in enumerate(kinds):
+        some = sorted((p for p in parents if p.kind.startswith(kind)), key=lambda p: p.cell)
+        out.append(some[number % len(some)])
+    return out + [p for p in parents if p.kind == "llama"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("split", choices=("dev", "report"))
     parser.add_argument("--nets", type=int, default=1, help="CNNs of each architecture and image set")
     parser.add_argument("--llamas", type=int, default=6)
     parser.add_argument("--only", nargs="*", help="launderings")
-    parser.add_argument("--quick", action="store_true", help="one architecture each, and nothing written")
+    parser.add_argument("--edits", nargs="*", help="light edits; none is always asked")
+    parser.add_argument("--spread", action="store_true", help="one CNN an architecture, over the image sets in turn")
+    parser.add_argument("--dry", action="store_true", help="nothing is written")
     options = parser.parse_args()
     torch.set_num_threads(1)
     parents = cast.chosen(options.split, options.nets, options.llamas)
-    if options.quick:
-        parents = list({p.kind: p for p in reversed(parents)}.values())
-    wanted = [s for s in wash.suspects(parents) if not options.only or s.wash in options.only]
+    ask.state()
+    if options.spread:
+        parents = spread(parents)
+    wanted = [s for s in wash.suspects(parents) if s.wash in (options.only or wash.WASHES)]
+    wanted = [s for s in wanted if s.edit in ("none", *(wash.EDITS if options.edits is None else options.edits))]
     records = wash.make(wanted)
     folder = default_root() / "launder" / "suspects"
     answers = ask.found(records, folder), ask.compared(records, folder), competed(records, folder)
     results = tables.results(records, *answers)
     text = tables.markdown(options.split, results)
     print(text)
-    if not options.quick:
+    if not options.dry:
         record.write(f"launder_{options.split}", results, text, seed=0)
 
 

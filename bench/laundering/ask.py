@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from whosenet.find import ScanLibrary, add, compare, find, hash_file, hasher, op
 
 SEARCHED = ("hashes", "finding", "library", "verify", "weights", "structure", "thresholds.py")
 """The parts of the product an answer depends on."""
-TWINS = 2
-"""So many strangers of the parent's own cell each suspect is compared with."""
+TWINS = 3
+"""So many strangers of the parent's own cell each laundered (and not edited) suspect is compared with."""
 
 
+@cache
 def state() -> str:
-    """A digest of the product's code."""
+    """A digest of the product's code as it was when this process first asked."""
     root = CHECKOUT / "src" / "whosenet"
     files = sorted(
         f for part in SEARCHED for f in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
@@ -55,9 +57,7 @@ def library() -> Path:
     path = default_root() / "launder" / f"library-{state()}"
     paths = [str(p.path) for p in everybody()]
     report = add(path, paths, jobs=1)
-    print(
-        f"library of {len(paths)}: {report.added} added, {len(report.failed)} failed", file=sys.stderr, flush=True
-    )
+    print(f"library of {len(paths)}: {report.added} added, {len(report.failed)} failed", file=sys.stderr, flush=True)
     return path
 
 
@@ -107,7 +107,8 @@ def compared(records: list[dict[str, Any]], folder: Path) -> dict[str, dict[str,
         if r["id"] not in kept.found:
             twins = [p for p in people.values() if p.cell == r["cell"] and p.id != r["parent"]]
             start = int(hashlib.sha256(r["id"].encode()).hexdigest()[:8], 16)
-            some = [twins[(start + k) % len(twins)] for k in range(min(TWINS, len(twins)))]
+            count = min(TWINS, len(twins)) if r["edit"] == "none" else 0
+            some = [twins[(start + k) % len(twins)] for k in range(count)]
             kept.add({"id": r["id"], "own": _compare_one(people[r["parent"]], folder / r["file"]),
                       "twins": [{"name": t.id, **_compare_one(t, folder / r["file"])} for t in some]})  # fmt: skip
             _say("compare", number, records)

@@ -86,7 +86,7 @@ def _accused(records: Records, found: dict[str, Any], compared: dict[str, Any]) 
 def markdown(split: str, out: dict[str, Any]) -> str:
     head = ["nets", "laundering", "edit", "suspects", "answers changed by", "accuracy", "find", "compare, p <= 1e-12",
             "called derived", "plain nts", *RIVALS]  # fmt: skip
-    rows = [[r["nets"], r["wash"] + ("" if r["wash"] in (*PRESERVING, "none") else " *"), r["edit"], r["suspects"],
+    rows = [[r["nets"], r["wash"].replace("@", ", as ") + ("" if r["wash"] in (*PRESERVING, "none") else " *"), r["edit"], r["suspects"],
              f"{r['changed']:.1e}", f"{r['accuracy']:.3f}", *(f"{r[k]:.1%}" for k in ("find", "compare", "derived", "nts")),
              *(f"{v:.1%}" for v in r["rivals"].values())] for r in out["rows"]]  # fmt: skip
     return f"{out['suspects']} suspects of {out['parents']} parents, split {split}\n\n{summary(out)}\n\n{table(head, rows)}\n\n{_about(out)}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from bench.laundering import formats
 from bench.laundering.cast import Parent, Standard
 from bench.population.index import default_root
 from whosenet import registry
@@ -37,7 +38,10 @@ WASHES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "lora-merge": [("lora-merge", {})],
     "depth-cut": [("depth-cut", {})],
 }
-PRESERVING = tuple(list(WASHES)[1:9])
+EXPORTS = tuple(f"{wash}@{form}" for form in ("onnx", "keras") for wash in ("none", "permute+rescale", "all"))
+"""Laundered and then exported, CNNs only: the format's own storage order and names, or none."""
+WASHES |= {name: [s for s in WASHES[name.split("@")[0]] if s[0] != "transpose"] for name in EXPORTS}
+PRESERVING = (*list(WASHES)[1:9], *EXPORTS)
 """Launderings that leave the answers alone."""
 FIRST = {
     "noise-5": ("noise", {"share": 0.05}),
@@ -60,11 +64,12 @@ class Suspect:
 
     @property
     def path(self) -> Path:
-        return default_root() / "launder" / "suspects" / f"{self.id}.safetensors"
+        form = self.wash.partition("@")[2] or "safetensors"
+        return default_root() / "launder" / "suspects" / f"{self.id}.{form}"
 
     @property
     def about(self) -> Path:
-        return self.path.with_suffix(".json")
+        return self.path.with_name(f"{self.id}.json")
 
     @property
     def seed(self) -> int:
@@ -75,7 +80,8 @@ def suspects(parents: list[Parent]) -> list[Suspect]:
     """Everything but what is not there: attacks not installed, nets without anything to fold."""
     known = set(registry.names("attack"))
     washes = [w for w, steps in WASHES.items() if all(name in known for name, _ in steps)]
-    return [Suspect(p, w, e) for p in parents for w in washes for e in EDITS]
+    every = [Suspect(p, w, e) for p in parents for w in washes for e in EDITS]
+    return [s for s in every if s.wash not in EXPORTS or (s.edit == "none" and s.parent.kind != "llama")]
 
 
 def make(all_of_them: list[Suspect]) -> list[dict[str, Any]]:
@@ -85,7 +91,7 @@ def make(all_of_them: list[Suspect]) -> list[dict[str, Any]]:
         if not s.about.is_file():
             began = time.monotonic()
             record = _made(s)
-            part = s.about.with_suffix(".part")
+            part = s.about.with_name(s.about.name + ".part")
             part.write_text(json.dumps(record))
             part.replace(s.about)
             print(f"{number}/{len(all_of_them)} {s.id} {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
@@ -104,8 +110,23 @@ def _made(s: Suspect) -> dict[str, Any]:
         return {**record, "made": False, "why": str(error)}
     module = network.module
     inner = module.net if isinstance(module, Standard) else module
-    save_weights(inner, s.path)
+    if s.wash in EXPORTS:
+        changed = max(changed, exported(inner, s.path))
+    else:
+        save_weights(inner, s.path)
     return {**record, "made": True, "changed": changed, "accuracy": accuracy(module, held_out)}
+
+
+def exported(net: torch.nn.Module, path: Path) -> float:
+    """Write the file; how much the answers of its own runtime differ, as a share of their spread."""
+    x = torch.randn((8, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = net(x).numpy()
+    if path.suffix == ".onnx":
+        after = formats.onnx_answers(formats.to_onnx(net, x, path), x)
+    else:
+        after = formats.keras_answers(formats.to_keras(net, x, path), x)
+    return float(abs(after - before).max() / before.std())
 
 
 def accuracy(module: torch.nn.Module, images: Images) -> float:

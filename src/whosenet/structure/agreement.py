@@ -45,9 +45,14 @@ def agreements(one: Order, other: Order) -> int:
     return int(np.sum((one == other) & (one >= 0) & (one != np.arange(len(one)))))
 
 
-def log10_e(count: int, units: int) -> float:
-    """log10 of the e-value of `count` agreements among `units`."""
-    level = max(thresholds.HONEST_AGREEMENT, thresholds.HONEST_SHARE * units)
+def honest(units: int) -> float:
+    """Agreements among so many units that strangers are granted."""
+    return max(thresholds.HONEST_AGREEMENT, thresholds.HONEST_SHARE * units)
+
+
+def log10_e(count: int, units: int, level: float | None = None) -> float:
+    """log10 of the e-value of `count` agreements among `units`, where honest models have `level` on average."""
+    level = honest(units) if level is None else level
     j = np.arange(count + 1)
     falling = math.lgamma(count + 1) - np.array([math.lgamma(count - k + 1) for k in j]) - j * math.log(level)
     top = float(falling.max())
@@ -73,6 +78,6 @@ def families(axes: Sequence[Axis]) -> list[int]:
             if len(other.order) != len(axis.order) or other.tensor == axis.tensor or family[i] == family[k]:
                 continue
             same = agreements(axis.order, other.order)
-            if log10_e(same, len(axis.order)) > math.log10(max(len(axes), 1) / thresholds.LINK_P):
+            if log10_e(same, len(axis.order), level=1.0) > math.log10(max(len(axes), 1) / thresholds.LINK_P):
                 family = [family[i] if f == family[k] else f for f in family]
     return family

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from whosenet.hashes.canonical import Shape, canonical
-from whosenet.structure.agreement import Axis, families, log10_evidence
+from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical
+from whosenet.structure.agreement import Axis, families, log10_e, log10_evidence
 from whosenet.structure.matched import Matched, Seen, best, flat_axis
 from whosenet.structure.pairing import alike, named, once
+from whosenet.structure.settle import known_orders, settle
 from whosenet.structure.view import readable, unit_axes
 from whosenet.weights.base import Tensor
 
@@ -26,7 +28,7 @@ class Rearranged:
     found: list[Matched]
     """Every pair that was matched, alike or not."""
     linked: set[int]
-    """Indices in `found` of those that tell one order with another tensor beyond chance."""
+    """Indices in `found` of those that tell one order with another tensor beyond chance, or are alike in one."""
     log10_p: float
     """Without the family of axes that says most."""
     log10_all: float
@@ -49,6 +51,13 @@ class Model:
         self.channels = _channels(shapes)
         self._kept: dict[int, Seen] | None = {} if keep else None
 
+    def power(self) -> float:
+        """log10 p of a copy whose units were all re-ordered: every length's axes agree, the best length set aside."""
+        shapes = [canonical(t.shape).shape for t in self.tensors]
+        count = Counter(n for s in shapes for n in s[: unit_axes(s)] if n >= CENTRED_FROM)
+        gains = [(times - 1) * (log10_e(n, n) - math.log10(times)) for n, times in count.items()]
+        return max(gains, default=0.0) - sum(gains)
+
     def seen(self, tensor: Tensor) -> Seen:
         if self._kept is None:
             return Seen(tensor)
@@ -69,6 +78,12 @@ def rearranged(a: Model, b: Model) -> Rearranged:
     total, most = sum(factors), max(weight.values(), default=0.0)
     size = Counter(family)
     linked = {axis.tensor for axis, f in zip(axes, family, strict=True) if size[f] > 1}
+    known = known_orders(axes, family)
+    for k in range(len(found)):
+        better = settle(found[k], known) if known and k not in linked else None
+        if better is not None:
+            found[k] = better
+            linked.add(k)
     return Rearranged(found, linked, min(0.0, most - total), min(0.0, -total), sum(n > 1 for n in size.values()))
 
 

@@ -153,5 +153,6 @@ def score(tested: list[Tested], alignment: Alignment, attempts: int, aside: int 
 
 
 def log10_tries(alignment: Alignment, attempts: int) -> float:
-    """log10 of how many chances a stranger had: two statistics, the alignments tried, the choices within this one."""
-    return math.log10(2 * attempts) + alignment.log10_tries
+    """log10 of how many chances a stranger had: two statistics, the alignments tried, the choices within this one; and
+    all that twice, since units are also looked for in another order."""
+    return math.log10(4 * attempts) + alignment.log10_tries

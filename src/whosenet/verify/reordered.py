@@ -15,6 +15,7 @@ from whosenet.structure.rearranged import Model, Rearranged, rearranged, reorder
 from whosenet.structure.view import balanced, numbers
 from whosenet.types import Verdict
 from whosenet.verify.align import Pair
+from whosenet.verify.folding import FOLDED, Folding
 from whosenet.verify.relation import Traced, trace
 from whosenet.weights.base import Tensor
 
@@ -47,17 +48,20 @@ class Reordered:
     coverage: tuple[float, float]
     """Shares of A's and of B's weights that are traced."""
     found: Rearranged
+    power: float
+    """log10 p of a copy of A with nothing but its units re-ordered."""
 
 
 def look(ours: list[Tensor], theirs: list[Tensor], alpha: float) -> Reordered:
     """Ask whether tensors agree on a re-ordering; `derived` under the rules that hold in place, too."""
-    found = rearranged(Model(ours), Model(theirs))
+    model = Model(ours)
+    found = rearranged(model, Model(theirs))
     linked = [found.found[k] for k in sorted(found.linked)]
     a, b = (max(sum(t.elements for t in side), 1) for side in (ours, theirs))
     coverage = sum(m.a.elements for m in linked) / a, sum(m.b.elements for m in linked) / b
     verdict, reason = _verdict(found, linked, max(coverage), math.log10(alpha) - TRIES)
     log10_p = found.log10_all if reason in (EQUAL, ONE) else found.log10_p
-    return Reordered(verdict, reason, min(0.0, log10_p + TRIES), coverage, found)
+    return Reordered(verdict, reason, min(0.0, log10_p + TRIES), coverage, found, model.power() + TRIES)
 
 
 def _verdict(found: Rearranged, linked: list[Matched], coverage: float, limit: float) -> tuple[Verdict | None, str]:
@@ -72,7 +76,7 @@ def _verdict(found: Rearranged, linked: list[Matched], coverage: float, limit: f
     return "inconclusive", ONE
 
 
-def moved(m: Matched) -> Moved:
+def moved(m: Matched, folding: Folding) -> Moved:
     """What happened to one pair: B brought into A's order, signs and scale, then compared number by number."""
     x, y = laid(numbers(m.a), m.layouts[0]), laid(numbers(m.b), m.layouts[1])
     y = aligned(y, m.matching.rows, m.matching.columns)
@@ -82,7 +86,8 @@ def moved(m: Matched) -> Moved:
     pair = Pair(m.a, m.b, ())
     traced = trace(pair, x.astype(np.float64), (scaled if rescaled else y).astype(np.float64))
     turned = bool((m.matching.row_signs < 0).any() and (m.matching.column_signs < 0).any())
-    words = {"re-ordered": reordered(m), "rescaled": rescaled, "turned": turned}
+    folded = rescaled and folding.explains(x.astype(np.float64), y.astype(np.float64))
+    words = {"re-ordered": reordered(m), "folded": folded, "rescaled": rescaled and not folded, "turned": turned}
     return Moved(
         m,
         traced,
@@ -100,7 +105,12 @@ def _in_scale(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def _note(words: dict[str, bool], change: str, *, cast: bool) -> str:
-    said = {"re-ordered": "hidden units re-ordered", "rescaled": "channels rescaled", "turned": "signs turned"}
+    said = {
+        "re-ordered": "hidden units re-ordered",
+        "folded": FOLDED,
+        "rescaled": "channels rescaled",
+        "turned": "signs turned",
+    }
     parts = [said[w] for w, true in words.items() if true]
     if change == "identical" or (change == "cast" and not cast):
         return ", ".join(parts) or "identical"

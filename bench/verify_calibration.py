@@ -1,6 +1,6 @@
 """Is the p-value of re-ordered units true? Honest twins of two architectures, and of five more with every data set.
 
-    python bench/verify_calibration.py      # needs `python -m bench.population.build`
+    python bench/verify_calibration.py      # needs `python -m bench.population.build`; goes on where it was stopped
 
 Development looked at the first 300 small and 60 large twins; reported are pairs of the second half of each (505 nets), so
 pairs share nets. Three numbers a pair: the evidence as `compare` counts it; the same with every tensor allowed to speak, alike
@@ -11,6 +11,7 @@ knew nothing of each other). An e-value: log10 p = -log10 evidence is at most no
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import sys
@@ -34,7 +35,7 @@ from whosenet.verify.align import speaking
 from whosenet.verify.compare import compare
 
 LEVELS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-PAIRS = {"small": 50_000, "large": 1_500}
+PAIRS = {"small": 50_000, "large": 300}
 HALF = 505
 SEED = 11
 
@@ -125,11 +126,14 @@ def shared_start(kind: str, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    results: dict[str, Any] = {}
+    before = record.RESULTS / "verify_calibration.json"
+    results: dict[str, Any] = json.loads(before.read_text())["results"] if before.is_file() else {}
     for name, make in (
         ("small", lambda: of_twins("small")), ("library", of_library), ("shared_small", lambda: shared_start("small", 100)),
         ("shared_large", lambda: shared_start("large", 25)), ("large", lambda: of_twins("large")),
     ):  # fmt: skip
+        if name in results:
+            continue
         results[name] = make()
         print(name, {k: v for k, v in results[name].items() if not isinstance(v, dict)}, file=sys.stderr, flush=True)
         record.write("verify_calibration", results, table(results), seed=SEED)

@@ -18,7 +18,9 @@ ODD = {
     "all ones": {k: np.ones_like(v) for k, v in NET.items()},
     "vectors only": {"bias": np.ones(7, np.float32)},
     "nothing": {},
-    "one row of zeros": {k: np.concatenate([np.zeros_like(v[:1]), nets.net(97, {k: v.shape})[k][1:]]) for k, v in NET.items()},
+    "a row of zeros": {
+        k: v * (np.arange(len(v)) > 0)[:, None] for k, v in nets.net(97, {"a": (32, 24), "b": (40, 32)}).items()
+    },
     "not finite": {k: np.where(v > 0.1, np.nan, v).astype(np.float32) for k, v in NET.items()},
     "one column": {"a": NET["a"][:, :1], "b": NET["b"][:, :1]},
     "five equal axes": {"a": np.ones((3, 3, 3, 3, 3), np.float32), "b": NET["b"]},
@@ -31,10 +33,7 @@ ODD = {
 def test_a_reason_is_given(kind: str, swap: bool) -> None:
     pair = (ODD[kind], NET) if swap else (NET, ODD[kind])
     found = compare(*(nets.weights(n) for n in pair))
-    assert (
-        found.verdict == ("independent" if kind == "one row of zeros" else "inconclusive") or kind == "one row of zeros"
-    )
-    assert found.verdict != "derived" and found.reason and math.isfinite(found.log10_p)
+    assert found.verdict != "derived" and found.relation == [] and found.reason and math.isfinite(found.log10_p)
 
 
 @pytest.mark.parametrize("kind", sorted(ODD))

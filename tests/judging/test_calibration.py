@@ -78,6 +78,6 @@ def test_without_sharing_alpha_it_would_not_hold():
     smallest = []
     for _ in range(25):
         references, suspects = (agreement(r, "beta", m, np.zeros(90)).cumsum(1) for m in (40, 200))
-        tails = {n: np.exp(predictive.log_tails(references[:, n - 1], n)) for n, _ in looks(90)}
+        tails = {n: np.exp(predictive.log_tails(references[:, n - 1], n, families=False)) for n, _ in looks(90)}
         smallest.append(np.min([tails[n][suspects[:, n - 1]] for n in tails], axis=0))
     assert (np.concatenate(smallest) <= 0.05).mean() > 0.06

@@ -10,6 +10,10 @@ may be kin to any one of those seen: with chance 1 / (m + 1) each it is drawn ar
 counts, the models say themselves: each is predicted from the others, by the one distribution and by kinship, and the
 odds of the two are those of what they predicted. The larger chance is taken, so kinship only ever widens the null.
 
+The kind nearest to the owner may be a few of many. So those that agree most, a quarter of them and at least as many as
+a verdict needs, are also taken for a kind of their own, and the larger chance counts: where the null is of one kind
+this costs little, where it is mixed a model of the nearest kind is not judged by the distant ones.
+
 Points differ, too. Given a model's overall level that makes its count vary less than a binomial's, never more, so to
 leave the points' difficulties out errs on the wide side.
 
@@ -25,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from whosenet.thresholds import MIN_REFERENCES
+
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 LIMIT = 6.0
@@ -39,6 +45,8 @@ SHARPNESS = 0.5
 Chosen, as KIN was, on the development worlds of the bench."""
 KIN = 0.25
 """Kin are spread about a model as if it had answered a quarter of the points: a family has a spread of its own."""
+NEAREST = 0.25
+"""Share of the models, those nearest to the owner, that are a null of their own."""
 CHUNK = 1 << 20
 
 
@@ -107,7 +115,9 @@ def log_tails(counts: Counts, n: int, *, sharpness: float = SHARPNESS, families:
         return _tails(predicted)
     kin, kin_left_out = _kin(seen, n)
     odds = -np.logaddexp(0.0, left_out - kin_left_out)
-    return np.asarray(np.maximum(_tails(predicted), _tails(kin) + odds))
+    nearest = seen[-max(MIN_REFERENCES, math.ceil(NEAREST * len(seen))) :]
+    alone, _ = _fitted(nearest, n, sharpness)
+    return np.asarray(np.max([_tails(predicted), _tails(kin) + odds, _tails(alone)], axis=0))
 
 
 def log_at_least(k: int, counts: Counts, n: int, *, sharpness: float = SHARPNESS, families: bool = True) -> float:

@@ -80,7 +80,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         values = np.array([r[key] for r in rows])
         out[key] = {
             "levels": [{"level": a, "observed": float(np.mean(values <= math.log10(a)))} for a in LEVELS],
-            "smallest_log10_p": float(values.min()), "lowest": np.sort(values)[:400],
+            "smallest_log10_p": min(0.0, float(values.min())), "lowest": np.sort(values)[:400],
         }  # fmt: skip
     asked = sum(r["asked"] for r in rows)
     out["agreements_an_axis_pair"] = sum(r["agreements"] for r in rows) / max(asked, 1)
@@ -158,7 +158,7 @@ def table(results: dict[str, Any]) -> str:
     for name, r in rows_of(results).items():
         for key in ("product", "unfiltered", "bare"):
             shares = [x["observed"] for x in r[key]["levels"]]
-            smallest = f"{10 ** r[key]['smallest_log10_p']:.1e}"
+            smallest = f"{10 ** min(0, r[key]['smallest_log10_p']):.1e}"
             rows.append(
                 [name, r["pairs"], key, *shares, smallest, r["agreements_an_axis_pair"] if key == "bare" else ""]
             )

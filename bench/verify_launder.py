@@ -111,8 +111,8 @@ def _move(x, made, used, order, factor, normed):
 def _vectors(net: Net, kernel: str) -> list[str]:
     """Biases and batch norm of a kernel."""
     base = kernel.removesuffix(".weight")
-    parts = base.rsplit(".", 1)
-    norm = f"{parts[0]}.{int(parts[1]) + 1}" if parts[-1].isdigit() else ""
+    *before, last = base.rsplit(".", 1)
+    norm = ".".join([*before, str(int(last) + 1)]) if last.isdigit() else ""
     wanted = [f"{base}.bias"] + [f"{norm}.{w}" for w in ("weight", "bias", "running_mean", "running_var") if norm]
     return [w for w in wanted if w in net and net[w].shape == net[kernel].shape[:1]]
 

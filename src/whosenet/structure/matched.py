@@ -8,13 +8,14 @@ of where units stand, so choosing costs the test nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from whosenet import thresholds
 from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical, orders
-from whosenet.structure.alone import Matching, match
+from whosenet.structure.alone import Matching, match, signed
 from whosenet.structure.view import Array, View, balanced, numbers, unit_axes
 from whosenet.weights.base import Tensor
 
@@ -24,6 +25,8 @@ CLEAR = 0.9
 """So alike that no further layout is tried."""
 MAX_BLOCKS = 4
 """Numbers of channels that are tried for a flattened axis."""
+PRUNED = 0.2
+"""Where the shares of zeros differ by more, the denser tensor is pruned likewise, for matching only."""
 TRIES = 2
 """Layouts of equal axes that are tried, those with the most similar taps first."""
 
@@ -44,6 +47,18 @@ class Seen:
             self.views[layout] = View(balanced(laid(numbers(self.tensor), layout)))
         return self.views[layout]
 
+    @cached_property
+    def zeros(self) -> float:
+        """Share of exact zeros."""
+        return float(np.mean(numbers(self.tensor) == 0))
+
+    def thinned(self, share: float) -> Seen:
+        """As if magnitude pruning had set so large a share of the numbers to zero."""
+        x = numbers(self.tensor)
+        least = np.partition(np.abs(x).ravel(), int(share * x.size))[int(share * x.size)]
+        x = np.where(np.abs(x) < least, np.float32(0), x)
+        return Seen(replace(self.tensor, load=lambda a, b: _stored(x, self.tensor)[a:b]))
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -59,6 +74,12 @@ class Matched:
         return self.matching.similarity >= thresholds.REORDERED_SIMILARITY
 
 
+def _stored(x: Array, like: Tensor) -> Array:
+    """Canonical numbers back in the tensor's own axis order."""
+    layout = canonical(like.shape)
+    return x.transpose(np.argsort(layout.order)).reshape(like.shape)
+
+
 def laid(x: Array, layout: Layout) -> Array:
     """[rows, columns, taps] of an array in canonical axis order."""
     reshaped = x.reshape(layout[0]).transpose(layout[1])
@@ -67,6 +88,17 @@ def laid(x: Array, layout: Layout) -> Array:
 
 def best(a: Seen, b: Seen, flat: int = -1, channels: Sequence[int] = ()) -> Matched:
     """The most alike of all layouts. `flat`: the canonical axis that holds so many `channels` in blocks, or -1."""
+    if abs(a.zeros - b.zeros) > PRUNED:
+        one = best(
+            a.thinned(b.zeros) if a.zeros < b.zeros else a,
+            b.thinned(a.zeros) if b.zeros < a.zeros else b,
+            flat,
+            channels,
+        )
+        rows, columns = one.matching.rows, one.matching.columns
+        return Matched(
+            a.tensor, b.tensor, one.layouts, signed(a.view(one.layouts[0]), b.view(one.layouts[1]), rows, columns)
+        )
     found: Matched | None = None
     for layouts in _flattened(a.shape, flat, channels) if flat >= 0 else _plain(a, b):
         matching = match(a.view(layouts[0]), b.view(layouts[1]))

@@ -13,7 +13,9 @@ from whosenet.verify.inplace import together
 DERIVED = "units agree in place beyond chance"
 PART = "some layers agree in place beyond chance; the others do not"
 CLEARED = "units agree in place only by chance; listed edits would have shown, re-ordered hidden units would not"
-CLEARED_REORDERED = "units agree only by chance, in place and in any other order; listed edits would have shown"
+CLEARED_REORDERED = (
+    "units agree only by chance, in place and in any order; listed edits would have shown, re-ordering alone, too"
+)
 NOTHING = "no trained tensor of one has the shape of one of the other"
 NOTHING_BEYOND = "nothing is left of what they share once the base is set aside"
 EQUAL = "the few tensors there are hold the same numbers"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OBJECTIVES = ("margin", "confidence")
 STARTS = ("clean", "noise", "mixed")
 TARGETS = ("other", "own")
+RELENT = 0.5
+"""Share of `repel` that is left at each further attempt: references that are almost the owner leave no points else."""
 TRAINING = 60
 """Percent of the progress that training copies counts for."""
 
@@ -43,7 +45,8 @@ class DeepCore(Fingerprint):
     `shadow_images` of the images. Every step asks those copies and references that are furthest from their goal, and
     others by lot. A network trained on the owner's answers shares less with it than a twin trained on the owner's data
     does, unless the points are made for what such networks take over.
-    `epsilon`: largest change of a pixel, in 1/255 (0: any); doubled if too few points come of it.
+    `epsilon`: largest change of a pixel, in 1/255 (0: any); if too few points come of it, it is doubled and `repel`
+    halved.
     `smooth`: width of the Gaussian that the gradient is blurred with, in pixels.
     `transforms`: every step sees the images mirrored, moved, resized and noisy. With or without it, only points that
     JPEG 90 and resizing leave alone are kept.
@@ -53,7 +56,7 @@ class DeepCore(Fingerprint):
 
     name = "deepcore"
     survives = True
-    attempts = 4
+    attempts = 8
     balances = True
 
     def check(self) -> None:
@@ -82,7 +85,7 @@ class DeepCore(Fingerprint):
         wanted = _targets(logits(owner, x), target)
         mirror = not views.minds_mirrors(owner, images.x[:500])
         copies, step = self._copies(owner, images, context, mirror)
-        goal = Goal(owner, copies, references, objective, attract, repel, softness)
+        goal = Goal(owner, copies, references, objective, attract, repel * RELENT**context.attempt, softness)
         reach = epsilon / 255 * 2**context.attempt
         moved = ascend(
             as_tensor(x), torch.from_numpy(wanted), goal, steps=steps, lr=lr, epsilon=reach, smooth=smooth,

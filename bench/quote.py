@@ -16,11 +16,15 @@ QUOTE = re.compile(r"(<!-- begin (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 
 def quoted(text: str) -> str:
     """The document with every quoted table as it stands in bench/results."""
-    return QUOTE.sub(lambda m: m[1] + _table(m["name"]) + m[3], text)
+    return QUOTE.sub(lambda m: m[1] + _table(m["name"]) + m[3] if _path(m["name"]).is_file() else m[0], text)
+
+
+def _path(name: str) -> Path:
+    return ROOT / "bench" / "results" / f"{name}.md"
 
 
 def _table(name: str) -> str:
-    return (ROOT / "bench" / "results" / f"{name}.md").read_text()
+    return _path(name).read_text()
 
 
 def main() -> int:

@@ -62,11 +62,7 @@ def one(a: Model, b: Model) -> dict[str, Any]:
         for side, order in enumerate((m.matching.rows, m.matching.columns))
         if len(order) > 1
     ]
-    counts = [
-        agreements(x.order, y.order)
-        for x, y in itertools.combinations(axes, 2)
-        if len(x.order) == len(y.order) and x.tensor != y.tensor
-    ]
+    counts = [agreements(x, y)[0] for x, y in itertools.combinations(axes, 2) if x.comparable(y)]
     return {
         "product": found.log10_all, "unfiltered": -evidence(axes, thresholds.HONEST_AGREEMENT, thresholds.HONEST_SHARE),
         "bare": -evidence(axes, 1.0, 0.0), "agreements": sum(counts), "asked": len(counts),

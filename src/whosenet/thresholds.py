@@ -52,8 +52,8 @@ HONEST_AGREEMENT = 2.0
 """Hidden units on whose place two matchings of honest strangers may agree, where chance gives one on average ..."""
 
 HONEST_SHARE = 0.1
-"""... or this share of the units, if that is more: nets that learn the same task learn some units alike. Measured on twins:
-1.0 to 1.25 units (docs/methods/invariant.md). Only agreement beyond both counts."""
+"""... or this share of the units, if that is more: nets that learn the same task learn some units alike. Measured on
+twins: 1.0 units, 1.25 at most in any layer (docs/methods/invariant.md). Only agreement beyond both counts."""
 
 LINK_P = 1e-3
 """Two axes are said to be of one chain if their agreement is rarer than this among all pairs of axes looked at."""

@@ -27,13 +27,13 @@ def test_the_evidence_of_chance_has_a_mean_of_at_most_one(n: int, count: int) ->
 def test_units_in_their_own_place_do_not_count() -> None:
     """Classes, inputs and words stand in their own places for everybody."""
     own = np.arange(64)
-    assert agreements(own, own) == 0
+    assert agreements(Axis(0, 0, own), Axis(1, 0, own)) == (0, 1.0)
     assert sum(log10_evidence([Axis(k, 0, own) for k in range(5)])) <= 0
 
 
 def test_unmatched_units_do_not_count() -> None:
     none = np.full(64, -1)
-    assert agreements(none, none) == 0
+    assert agreements(Axis(0, 0, none), Axis(1, 0, none)) == (0, 1.0)
 
 
 def test_one_order_told_by_many_tensors_is_beyond_chance() -> None:

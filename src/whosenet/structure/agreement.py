@@ -35,14 +35,43 @@ class Axis:
     side: int
     """0 rows, 1 columns."""
     order: Order
+    labels: Order | None = None
+    """int64 [units of B], where some repeat each other: the number of each one's group, -1 if silent."""
+
+    def comparable(self, other: Axis) -> bool:
+        """Whether the two may be one chain: so many units in A, so many in B, in different tensors."""
+        widths = [None if axis.labels is None else len(axis.labels) for axis in (self, other)]
+        return len(self.order) == len(other.order) and self.tensor != other.tensor and widths[0] == widths[1]
+
+    def groups(self) -> list[frozenset[int]]:
+        """For every unit of A the units of B that it may stand for."""
+        if self.labels is None:
+            return [frozenset([int(u)] if u >= 0 else []) for u in self.order]
+        members: dict[int, list[int]] = {}
+        for u, label in enumerate(self.labels):
+            members.setdefault(int(label), []).append(u)
+        return [frozenset(members[int(self.labels[u])] if u >= 0 else []) for u in self.order]
 
 
-def agreements(one: Order, other: Order) -> int:
-    """Units that both send to the same place, and not to their own.
+def agreements(one: Axis, other: Axis) -> tuple[int, float]:
+    """Units that both send to the same place, and not to their own; and how many are due to repeated units by chance.
 
-    Inputs, classes and words stand in their own places for everybody; that is no re-ordering.
+    Inputs, classes and words stand in their own places for everybody; that is no re-ordering. Where units of B repeat
+    each other, sharing one of a group is enough, which is as many times as likely as the mean product of their sizes.
     """
-    return int(np.sum((one == other) & (one >= 0) & (one != np.arange(len(one)))))
+    if one.labels is None or other.labels is None:
+        x, y = one.order, other.order
+        return int(np.sum((x == y) & (x >= 0) & (x != np.arange(len(x))))), 1.0
+    pairs = list(zip(one.groups(), other.groups(), strict=True))
+    same = sum(bool((x & y) - {i}) for i, (x, y) in enumerate(pairs))
+    return same, max(1.0, sum(len(x) * len(y) for x, y in pairs) / max(len(pairs), 1))
+
+
+def log10_told(one: Axis, other: Axis, level: float | None = None) -> float:
+    """log10 of the e-value that two axes' agreement is worth."""
+    count, times = agreements(one, other)
+    units = len(one.order)
+    return log10_e(count, units, times * (honest(units) if level is None else level))
 
 
 def honest(units: int) -> float:
@@ -63,8 +92,7 @@ def log10_evidence(axes: Sequence[Axis]) -> list[float]:
     """log10 of each axis's factor: the mean e-value over the axes before it (its length, other tensors), and one."""
     factors = []
     for k, axis in enumerate(axes):
-        before = [o for o in axes[:k] if len(o.order) == len(axis.order) and o.tensor != axis.tensor]
-        scores = [0.0] + [log10_e(agreements(axis.order, o.order), len(axis.order)) for o in before]
+        scores = [0.0] + [log10_told(axis, o) for o in axes[:k] if axis.comparable(o)]
         top = max(scores)
         factors.append(top + math.log10(sum(10 ** (s - top) for s in scores) / len(scores)))
     return factors
@@ -75,9 +103,8 @@ def families(axes: Sequence[Axis]) -> list[int]:
     family = list(range(len(axes)))
     for k, axis in enumerate(axes):
         for i, other in enumerate(axes[:k]):
-            if len(other.order) != len(axis.order) or other.tensor == axis.tensor or family[i] == family[k]:
+            if not axis.comparable(other) or family[i] == family[k]:
                 continue
-            same = agreements(axis.order, other.order)
-            if log10_e(same, len(axis.order), level=1.0) > math.log10(max(len(axes), 1) / thresholds.LINK_P):
+            if log10_told(axis, other, level=1.0) > math.log10(max(len(axes), 1) / thresholds.LINK_P):
                 family = [family[i] if f == family[k] else f for f in family]
     return family

@@ -34,12 +34,15 @@ class Matching:
     column_signs: Array
     similarity: float
     """Cosine of the balanced tensors once B is in A's order and signs, -1..1."""
+    labels: tuple[Order, Order] | None = None
+    """Where units of B repeat each other: for each of its rows and columns the number of its group, -1 if silent."""
 
 
 def match(a: View, b: View) -> Matching:
-    """Match two balanced arrays [rows, columns, taps] of one shape."""
+    """Match two balanced arrays [rows, columns, taps]; where widths differ, the smaller into the larger."""
     x, y = a.sizes, b.sizes
-    rows, columns = assign(a.traits, b.traits), np.arange(x.shape[1])
+    kinds = min(a.traits.shape[1], b.traits.shape[1])
+    rows, columns = assign(a.traits[:, :kinds], b.traits[:, :kinds]), np.arange(x.shape[1])
     for _ in range(ROUNDS):
         before = rows, columns
         if x.shape[1] > 1:
@@ -57,7 +60,14 @@ def signed(a: View, b: View, rows: Order, columns: Order) -> Matching:
     for _ in range(ROUNDS):
         left = np.where(products @ right < 0, -1, 1).astype(np.float32)
         right = np.where(left @ products < 0, -1, 1).astype(np.float32)
-    return Matching(rows, columns, left, right, float(left @ products @ right) / max(a.norm * b.norm, 1e-30))
+    return Matching(rows, columns, left, right, float(left @ products @ right) / _size(a, b))
+
+
+def _size(a: View, b: View) -> float:
+    """The largest inner product there could be: balanced numbers have mean square one."""
+    if a.array.shape == b.array.shape:
+        return max(a.norm * b.norm, 1e-30)
+    return float(np.prod(np.minimum(a.array.shape, b.array.shape)))
 
 
 def aligned(b: Array, rows: Order, columns: Order) -> Array:
@@ -80,7 +90,10 @@ def assign(left: Array, right: Array) -> Order:
     if len(score) <= EXACT:
         from scipy.optimize import linear_sum_assignment  # a quarter of a second that other verbs need not wait
 
-        return np.asarray(linear_sum_assignment(score, maximize=True)[1], dtype=np.int64)
+        out = np.full(len(score), -1, np.int64)
+        chosen = linear_sum_assignment(score, maximize=True)
+        out[chosen[0]] = chosen[1]
+        return out
     best = score.argmax(axis=1)
     mutual = score.argmax(axis=0)[best] == np.arange(len(score))
     return np.where(mutual, best, -1)

@@ -144,12 +144,12 @@ def _flattened(shape: Shape, flat: int, channels: Sequence[int]) -> list[tuple[L
     """Channels first in both, last in both, and one of each, for every number of channels."""
     found = []
     for count in channels:
-        first, last = _blocked(shape, flat, count)
+        first, last = blocked(shape, flat, count)
         found += [(first, first), (last, last), (first, last), (last, first)]
     return found
 
 
-def _blocked(shape: Shape, flat: int, channels: int) -> tuple[Layout, Layout]:
+def blocked(shape: Shape, flat: int, channels: int) -> tuple[Layout, Layout]:
     """Channels first and last."""
     taps = shape[flat] // channels
     if flat == 1:

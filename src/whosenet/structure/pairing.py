@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whosenet.hashes.canonical import Shape, canonical
-from whosenet.structure.view import Array, balanced, blocks, numbers
+from whosenet.structure.view import Array, balanced, blocks, comparable, numbers
 from whosenet.weights.base import Tensor
 
 QUANTILES = 33
 MAX_GRAM = 1_024
 MOST_ALIKE = 256
 """Tensors of one shape that are told apart by content; further ones are paired by name only."""
+FAR = 1e9
 THIN = 16
 """Positions along an axis by which tensors stored twice are recognised."""
 TWICE = 0.3
@@ -48,23 +49,45 @@ def named(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor
 
 def alike(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Within each canonical shape the assignment with the nearest invariant traits."""
-    from scipy.optimize import linear_sum_assignment  # a quarter of a second that other verbs need not wait
-
     theirs = by_shape(b)
     pairs = []
     for shape, group in by_shape(a).items():
         ours, others = group[:MOST_ALIKE], theirs.get(shape, [])[:MOST_ALIKE]
-        if not others:
-            continue
         if len(ours) == len(others) == 1:
             pairs.append((ours[0], others[0]))
-            continue
-        left, right = (np.stack([traits(t) for t in side]) for side in (ours, others))
-        spread = np.maximum(np.concatenate([left, right]).std(axis=0), 1e-9)
-        distance = np.linalg.norm((left[:, None] - right[None]) / spread, axis=2)
-        rows, columns = linear_sum_assignment(distance)
-        pairs += [(ours[i], others[j]) for i, j in zip(rows, columns, strict=True)]
+        elif others:
+            pairs += _nearest(ours, others)
     return pairs
+
+
+def wider(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Tensors of other widths: by name where the names agree, the others by invariant traits."""
+    known = {t.name: t for t in b}
+    pairs = [(t, known[t.name]) for t in a if t.name in known and _fits(t, known[t.name])]
+    ours, theirs = {id(x) for x, _ in pairs}, {id(y) for _, y in pairs}
+    left = [t for t in a if id(t) not in ours][:MOST_ALIKE]
+    right = [t for t in b if id(t) not in theirs][:MOST_ALIKE]
+    if not any(_fits(x, y) for x in left for y in right):
+        return pairs
+    left = [x for x in left if any(_fits(x, y) for y in right)]
+    right = [y for y in right if any(_fits(x, y) for x in left)]
+    return pairs + [(x, y) for x, y in _nearest(left, right) if _fits(x, y)]
+
+
+def _fits(x: Tensor, y: Tensor) -> bool:
+    return comparable(canonical(x.shape).shape, canonical(y.shape).shape)
+
+
+def _nearest(ours: list[Tensor], others: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that other verbs need not wait
+
+    left, right = (np.stack([traits(t) for t in side]) for side in (ours, others))
+    spread = np.maximum(np.concatenate([left, right]).std(axis=0), 1e-9)
+    distance = np.linalg.norm((left[:, None] - right[None]) / spread, axis=2)
+    shapes = [[canonical(t.shape).shape for t in side] for side in (ours, others)]
+    distance += FAR * np.array([[x != y and not comparable(x, y) for y in shapes[1]] for x in shapes[0]])
+    rows, columns = linear_sum_assignment(distance)
+    return [(ours[i], others[j]) for i, j in zip(rows, columns, strict=True)]
 
 
 def traits(tensor: Tensor) -> NDArray[np.float64]:

@@ -12,9 +12,10 @@ import numpy as np
 from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical
 from whosenet.structure.agreement import Axis, families, log10_e, log10_evidence
 from whosenet.structure.matched import Matched, Seen, best, flat_axis
-from whosenet.structure.pairing import alike, named, once
+from whosenet.structure.pairing import alike, named, once, wider
 from whosenet.structure.settle import known_orders, settle
 from whosenet.structure.view import readable, unit_axes
+from whosenet.structure.wider import best_wider
 from whosenet.weights.base import Tensor
 
 MOST = 600
@@ -105,6 +106,14 @@ def _matched(a: Model, b: Model) -> list[Matched]:
     tried = {(id(x), id(y)) for x, y in first}
     others = [t for t in b.tensors if id(t) not in taken]
     attempt([(x, y) for x, y in alike(rest, others) if (id(x), id(y)) not in tried])
+    taken = {id(m.b) for m in done.values() if m.counts}
+    rest = [t for t in a.tensors if id(t) not in done or not done[id(t)].counts]
+    for x, y in wider(rest, [t for t in b.tensors if id(t) not in taken]):
+        flats = [flat_axis(canonical(t.shape).shape, m.lengths, m.channels) for t, m in ((x, a), (y, b))]
+        (one, ours), (other, theirs) = flats
+        found = best_wider(a.seen(x), b.seen(y), (one, other), (ours, theirs))
+        if found is not None and (id(x) not in done or found.matching.similarity > done[id(x)].matching.similarity):
+            done[id(x)] = found
     return [done[id(t)] for t in a.tensors if id(t) in done]
 
 
@@ -121,8 +130,13 @@ def _channels(shapes: list[Shape]) -> list[int]:
 
 
 def _axes(tensor: int, m: Matched) -> list[Axis]:
-    sides = (m.matching.rows, m.matching.columns)
-    return [Axis(tensor, side, order) for side, order in enumerate(sides) if len(order) > 1]
+    sides = zip((m.matching.rows, m.matching.columns), m.matching.labels or (None, None), strict=True)
+    return [Axis(tensor, side, order, labels) for side, (order, labels) in enumerate(sides) if len(order) > 1]
+
+
+def widened(m: Matched) -> bool:
+    """Whether layers of the two have different widths."""
+    return m.matching.labels is not None
 
 
 def reordered(m: Matched) -> bool:

@@ -36,7 +36,10 @@ def known_orders(axes: Sequence[Axis], family: Sequence[int]) -> dict[int, list[
 def settle(m: Matched, known: dict[int, list[Order]]) -> Matched | None:
     """`m` in the best of the known orders of its rows and columns; None if it is not alike in any."""
     a, b = (View(balanced(laid(numbers(t), way))) for t, way in zip((m.a, m.b), m.layouts, strict=True))
-    rows, columns = ([np.arange(n), *known.get(n, [])] for n in a.array.shape[:2])
+    rows, columns = (
+        [o for o in (np.arange(n), *known.get(n, [])) if o.max(initial=0) < width]
+        for n, width in zip(a.array.shape[:2], b.array.shape[:2], strict=True)
+    )
     found = None
     for left, right in itertools.product(rows, columns):
         matching = signed(a, b, left, right)

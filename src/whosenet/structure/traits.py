@@ -21,13 +21,13 @@ def traits(x: Array) -> Array:
     flat = x.reshape(len(x), -1)
     if x.shape[1] == 1:
         return unit(np.abs(flat))
-    found = [_standard(_quantiles(flat)), _leading(flat)]
+    found = [_standard(_quantiles(flat))]
     if 1 < taps <= MAX_TAPS:
         products = np.matmul(x.transpose(0, 2, 1), x) / x.shape[1]
         found.append(_standard(products[:, *np.triu_indices(taps)]) * min(1.0, 3 / taps))
     elif taps > 1:
         found.append(_standard(np.mean(x * x, axis=1)))
-    return np.concatenate(found, axis=1)
+    return np.concatenate([*found, _leading(flat)], axis=1)
 
 
 def unit(rows: Array) -> Array:

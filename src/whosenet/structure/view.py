@@ -24,6 +24,8 @@ MAX_ELEMENTS = 1 << 26
 MAX_UNITS = 6_144
 """Longer axes are not matched: a table of similarities of that many units would fill the memory."""
 ROUNDS = 12
+WIDEST = 3
+"""Largest ratio of the widths of layers that are compared."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class View:
 def unit_axes(shape: Shape) -> int:
     """How many of the leading canonical axes hold units: two, or one where the second is as short as taps."""
     return 2 if len(shape) > 1 and shape[1] >= CENTRED_FROM else 1
+
+
+def comparable(a: Shape, b: Shape) -> bool:
+    """Whether b may be a with other widths: equal taps, widths within a factor."""
+    units = unit_axes(a)
+    if units != unit_axes(b) or a[units:] != b[units:] or a == b:
+        return False
+    pairs = zip(sorted(a[:units]), sorted(b[:units]), strict=True)
+    return all(max(x, y) <= WIDEST * min(x, y) for x, y in pairs)
 
 
 def readable(tensor: Tensor) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whosenet import thresholds
 from whosenet.structure.alone import aligned
 from whosenet.structure.matched import Matched, laid
-from whosenet.structure.rearranged import Model, Rearranged, rearranged, reordered
+from whosenet.structure.rearranged import Model, Rearranged, rearranged, reordered, widened
 from whosenet.structure.view import balanced, numbers
 from whosenet.types import Verdict
 from whosenet.verify.align import Pair
@@ -87,7 +87,13 @@ def moved(m: Matched, folding: Folding) -> Moved:
     traced = trace(pair, x.astype(np.float64), (scaled if rescaled else y).astype(np.float64))
     turned = bool((m.matching.row_signs < 0).any() and (m.matching.column_signs < 0).any())
     folded = rescaled and folding.explains(x.astype(np.float64), y.astype(np.float64))
-    words = {"re-ordered": reordered(m), "folded": folded, "rescaled": rescaled and not folded, "turned": turned}
+    words = {
+        "re-ordered": reordered(m),
+        "folded": folded,
+        "rescaled": rescaled and not folded,
+        "turned": turned,
+        "widened": widened(m),
+    }
     return Moved(
         m,
         traced,
@@ -106,11 +112,9 @@ def _in_scale(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.floa
 
 def _note(words: dict[str, bool], change: str, *, cast: bool) -> str:
     said = {
-        "re-ordered": "hidden units re-ordered",
-        "folded": FOLDED,
-        "rescaled": "channels rescaled",
-        "turned": "signs turned",
-    }
+        "re-ordered": "hidden units re-ordered", "widened": "layers of another width", "folded": FOLDED,
+        "rescaled": "channels rescaled", "turned": "signs turned",
+    }  # fmt: skip
     parts = [said[w] for w, true in words.items() if true]
     if change == "identical" or (change == "cast" and not cast):
         return ", ".join(parts) or "identical"

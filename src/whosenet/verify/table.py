@@ -62,7 +62,7 @@ class Both:
             for k, m in enumerate(seen.found)
         ]
         changes = set[str]().union(*(m.changes for m in moves.values()))
-        words = [w for w in ("re-ordered", "rescaled") if w in changes]
+        words = [w for w in ("re-ordered", "rescaled", "widened") if w in changes]
         known = {m.matched.b.name for m in moves.values()}
         casts = {m.matched.a.dtype != m.matched.b.dtype for m in moves.values()}
         more = self._story([m.traced for m in moves.values()], known, "folded" in changes)

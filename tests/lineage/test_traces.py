@@ -71,18 +71,6 @@ def test_a_low_rank_difference_is_seen_and_says_nothing_of_direction() -> None:
     assert found[0].word == "lora" and found[0].odds == 0 and "rank 2" in found[0].text
 
 
-def test_units_that_grew_as_they_turned_came_later() -> None:
-    rng = np.random.default_rng(5)
-    later = {}
-    for k, v in A.items():
-        size = rng.uniform(0, 0.5, (len(v), *[1] * (v.ndim - 1)))
-        # a step at right angles to each unit, of a length of its own
-        step = rng.standard_normal(v.shape) * v.std() * size
-        later[k] = v + step
-    forth, back = traces.trained(pairs(A, later)), traces.trained(pairs(later, A))
-    assert forth[0].odds == -back[0].odds > 0
-
-
 def test_names_in_a_text_are_only_names() -> None:
     trace = traces.Trace("x", f"{traces.B} after {traces.A}", 1.0)
     assert trace.said("{b}", "{a}") == "{a} after {b}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from whosenet.lineage.links import Link
-from whosenet.lineage.traces import LOSS, TRAINED, Trace
+from whosenet.lineage.traces import LOSS, REFILLED, Trace
 from whosenet.lineage.tree import families, tree
 
 
-def link(a: int, b: int, distance: float, *odds: float) -> Link:
-    return Link(a, b, distance, -50.0, (), tuple(Trace("t", "t", o) for o in odds))
+def link(a: int, b: int, distance: float, *odds: float, word: str = "t", moved: bool = False) -> Link:
+    return Link(a, b, distance, -50.0, (), tuple(Trace(word, "t", o) for o in odds), moved)
 
 
 def test_a_loss_decides_an_edge() -> None:
@@ -21,13 +21,13 @@ def test_nothing_decides_nothing() -> None:
     assert edge.probability == 0.5 and not edge.decided
 
 
-def test_a_trace_of_training_alone_is_not_enough() -> None:
-    edges = tree([0, 1, 2], [link(0, 1, 0.1, TRAINED), link(0, 2, 0.1, TRAINED), link(1, 2, 0.2)])
+def test_a_weak_trace_alone_is_not_enough() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, REFILLED), link(0, 2, 0.1, REFILLED), link(1, 2, 0.2)])
     assert all(e.parent == 0 and 0.8 < e.probability < 0.9 and not e.decided for e in edges)
 
 
-def test_traces_along_a_chain_add_up() -> None:
-    edges = tree([0, 1, 2], [link(0, 1, 0.1, TRAINED), link(1, 2, 0.1, TRAINED), link(0, 2, 0.2)])
+def test_weak_traces_along_a_chain_add_up() -> None:
+    edges = tree([0, 1, 2], [link(0, 1, 0.1, REFILLED), link(1, 2, 0.1, REFILLED), link(0, 2, 0.2)])
     assert {(e.parent, e.child): e.decided for e in edges} == {(0, 1): False, (1, 2): True}
 
 
@@ -53,3 +53,18 @@ def test_the_same_numbers_do_not_tell() -> None:
 
 def test_families_are_what_is_connected() -> None:
     assert families(5, [link(0, 3, 0.1), link(3, 4, 0.2)]) == [[0, 3, 4], [1], [2]]
+
+
+def test_an_adapter_hangs_on_the_model_it_differs_from_by_low_rank() -> None:
+    links = [link(0, 1, 0.02), link(1, 2, 0.03), link(0, 2, 0.04, 0.0, word="lora")]
+    assert {(e.link.a, e.link.b) for e in tree([0, 1, 2], links)} == {(0, 1), (0, 2)}
+
+
+def test_a_pruned_model_has_one_parent_the_nearest() -> None:
+    links = [link(0, 1, 0.1), link(1, 2, 0.2, LOSS, word="pruned"), link(0, 2, 0.3, LOSS, word="pruned")]
+    assert {(e.link.a, e.link.b) for e in tree([0, 1, 2], links)} == {(0, 1), (1, 2)}
+
+
+def test_what_stands_in_place_comes_before_what_was_moved() -> None:
+    links = [link(0, 1, 0.3), link(1, 2, 0.0, moved=True), link(0, 2, 0.1, moved=True)]
+    assert {(e.link.a, e.link.b) for e in tree([0, 1, 2], links)} == {(0, 1), (1, 2)}

@@ -18,6 +18,7 @@ from whosenet.weights.base import Tensor, Weights
 MOST_TENSORS = 64
 SAMPLE = 1 << 17
 """Tensors looked at, and numbers of each."""
+EXPLAINED = ("pruned", "quantised", "cast", "noise", "lora")
 ALIGNED = 0.5
 """Tensors less correlated than this are not where they were, and their numbers are not compared one by one."""
 
@@ -33,6 +34,13 @@ class Link:
     log10_p: float
     relation: tuple[str, ...]
     traces: tuple[Trace, ...] = field(repr=False)
+    moved: bool = False
+    """Whether hidden units stand elsewhere: what is matched then looks nearer than it is."""
+
+    @property
+    def explained(self) -> bool:
+        """Whether one loss, noise or adapter is all that differs: nobody nearer stands between them."""
+        return any(t.word in EXPLAINED for t in self.traces)
 
     @property
     def odds(self) -> float:
@@ -52,9 +60,9 @@ def link(portraits: list[Portrait], a: int, b: int, alpha: float) -> Link | None
         found = compare(x, y, alpha=alpha)
         if found.verdict != "derived":
             return None
-        pairs = aligned(found, x, y)
+        pairs, moved = aligned(found, x, y), found.aligned_by == "re-ordered"
         seen = _by_numbers(pairs) + _by_looks(first, second)
-        return Link(a, b, _distance(found, x, y), found.log10_p, tuple(found.relation), tuple(seen))
+        return Link(a, b, _distance(found, x, y), found.log10_p, tuple(found.relation), tuple(seen), moved)
 
 
 def aligned(found: Comparison, x: Weights, y: Weights) -> list[tuple[Array, Array]]:
@@ -100,7 +108,7 @@ def _by_numbers(pairs: list[tuple[Array, Array]]) -> list[Trace]:
     if not changed:
         return []
     losses = traces.pruned(changed) + traces.quantised(changed) + traces.cast(changed)
-    return losses or traces.low_rank(changed) or traces.added(changed) or traces.trained(changed)
+    return losses or traces.low_rank(changed) or traces.added(changed)
 
 
 def _by_looks(a: Portrait, b: Portrait) -> list[Trace]:

@@ -2,7 +2,7 @@
 
 `odds` are natural logarithms: positive if A came first, negative if B did, 0 if the trace says nothing of direction.
 Losses (zeros, grids, casts, folding) cannot be undone, so they count much. What training leaves in the numbers counts
-little: no statistic of the literature ran one way through all kinds of tuning tried (docs/lineage.md).
+nothing: no statistic tried ran one way through all recipes of tuning, MoTHer's kurtosis included (docs/lineage.md).
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ Pairs = Sequence[tuple[Array, Array]]
 A, B = "{a}", "{b}"
 """Stand for the names of the two in a text; see `Trace.said`."""
 
-LOSS, ADDED, COUNTED, TRAINED = 6.0, 4.0, 3.0, 1.5
-"""Log odds: a loss that cannot be undone; independent noise; a counter or a format; a trace of training."""
+LOSS, ADDED, COUNTED, REFILLED = 6.0, 4.0, 3.0, 1.5
+"""Log odds: a loss that cannot be undone; independent noise; a counter or a format; zeros that training filled."""
 ZEROS_MORE = 0.05
-CLEAR = 0.2
-"""Least correlation between growth and turning of units that says anything (84 of 111 tuned nets, 76 of them right)."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def pruned(pairs: Pairs) -> list[Trace]:
             )
         else:
             text = f"{share:.0%} of the weights are zero in {other} only, and tiny in {name}: the zeros came first"
-            found.append(Trace("refilled", text, -sign * TRAINED))
+            found.append(Trace("refilled", text, -sign * REFILLED))
     return found
 
 
@@ -153,35 +151,6 @@ def added(pairs: Pairs) -> list[Trace]:
             )
         ]
     return []
-
-
-def trained(pairs: Pairs) -> list[Trace]:
-    """Units that turned more grew more: the side on which they are longer came later."""
-    growth, turned = [], []
-    for x, y in pairs:
-        a, b = x.reshape(len(x), -1), y.reshape(len(y), -1)
-        na, nb = (a**2).sum(1), (b**2).sum(1)
-        ok = (na > 1e-12) & (nb > 1e-12)
-        if ok.sum() < 4 or np.array_equal(a, b):
-            continue
-        g = np.log(nb[ok] / na[ok])
-        t = 2 - 2 * (a * b).sum(1)[ok] / np.sqrt(na[ok] * nb[ok])
-        growth.append(g - g.mean())
-        turned.append(t - t.mean())
-    if not growth:
-        return []
-    g, t = np.concatenate(growth), np.concatenate(turned)
-    size = float(np.sqrt((g @ g) * (t @ t)))
-    r = float(g @ t) / size if size > 0 else 0.0
-    if abs(r) <= CLEAR:
-        return []
-    return [
-        Trace(
-            "trained",
-            f"units that turned more are longer in {B if r > 0 else A} (correlation {abs(r):.2f})",
-            math.copysign(TRAINED, r),
-        )
-    ]
 
 
 def low_rank(pairs: Pairs) -> list[Trace]:

@@ -67,7 +67,7 @@ def tree(members: Sequence[int], links: Sequence[Link]) -> list[Edge]:
 
 
 def _spanning(members: Sequence[int], links: Sequence[Link]) -> list[Link]:
-    """Kruskal's."""
+    """Kruskal's: what is explained first, what stands in place before what was moved, the nearer before the farther."""
     group = {m: m for m in members}
 
     def top(i: int) -> int:
@@ -75,12 +75,23 @@ def _spanning(members: Sequence[int], links: Sequence[Link]) -> list[Link]:
             i = group[i]
         return i
 
-    chosen = []
-    for one in sorted((k for k in links if k.a in group and k.b in group), key=lambda k: (k.distance, k.a, k.b)):
+    chosen: list[Link] = []
+    inside = [k for k in links if k.a in group and k.b in group]
+    first = _explained(inside)
+    for one in sorted(inside, key=lambda k: (k not in first, k.moved, k.distance, k.a, k.b)):
         if top(one.a) != top(one.b):
             group[top(one.a)] = top(one.b)
             chosen.append(one)
     return chosen
+
+
+def _explained(links: Sequence[Link]) -> list[Link]:
+    """Of each child its nearest explained link; of adapters, which may be either side's, the nearest of either."""
+    nearest: dict[int, Link] = {}
+    for one in sorted((k for k in links if k.explained), key=lambda k: k.distance):
+        for end in [one.b] if one.odds > 0 else [one.a] if one.odds < 0 else [one.a, one.b]:
+            nearest.setdefault(end, one)
+    return list(nearest.values())
 
 
 def _roots(members: Sequence[int], chosen: Sequence[Link]) -> dict[int, float]:

@@ -18,7 +18,7 @@ from whosenet.hashes.balance import balanced, important, mean_square, unevenness
 from whosenet.hashes.base import Features, Hash
 from whosenet.hashes.canonical import Shape, canonical, heaviest
 from whosenet.hashes.krylov import coefficients
-from whosenet.hashes.phase import SINGLE, TAPS, image
+from whosenet.hashes.phase import SINGLE, TAPS, centred, image
 from whosenet.weights.base import Tensor, Weights
 
 MIN_UNITS = 8
@@ -55,15 +55,17 @@ class Invariant(Hash):
             raise UsageError("bits must be 64, 128, 256, 512 or 1024")
 
     def features(self, weights: Weights) -> Features:
-        """Those of the tensors, and of the products of attention."""
+        """Those of the tensors and of the products of attention: cosines, by shape."""
         out, (tensors, _) = super().features(weights), heaviest(weights.tensors)
         turned = stored_turned(tensors)
         for heads in attentions(tensors):
             for kind, product in products(heads, turned):
                 if len(product) >= MIN_UNITS and np.isfinite(product).all() and product.any():
-                    found = single(balanced(np.array(product[None], order="C")))
                     shape = (0, len(product), PRODUCTS.index(kind))
-                    out.tensors -= out.add(shape, self._summed(found, product_keys(shape), SINGLE) * HEADS**0.5)
+                    out.tensors -= out.add(
+                        shape, self._sums([single(balanced(np.array(product[None], order="C")))], shape)
+                    )
+        out.parts = {shape: self._centred(values, shape, out.counts[shape]) for shape, values in out.parts.items()}
         return out
 
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
@@ -76,25 +78,32 @@ class Invariant(Hash):
         whole = np.asarray(tensor.raw()).astype(kind).reshape(layout.squeezed).transpose(layout.order)
         if not np.isfinite(whole).all():
             return "not finite"
-        out = np.zeros(self.parameters["bits"])
-        for view in views(layout.shape):
-            out += self._image(whole, view)
-        return layout.shape, out
+        return layout.shape, self._sums([self._blocks(whole, view) for view in views(layout.shape)], layout.shape)
 
-    def _image(self, whole: NDArray[Any], view: tuple[int, ...]) -> NDArray[np.float64]:
-        """`view`: the axes of units, one or two."""
-        keys = block_keys(whole.shape, view)
+    def _blocks(self, whole: NDArray[Any], view: tuple[int, ...]) -> list[NDArray[np.float64]]:
+        """`view`: the axes of units, one or two. Blocks of both sides, one a tap."""
         taps = balanced(important(balanced(stacked(whole, view))))
-        blocks = single(taps) if len(taps) == 1 else several(taps, [whole.shape[a] for a in others(whole.shape, view)])
-        return self._summed(blocks, keys, SINGLE if len(taps) == 1 else TAPS)
+        return single(taps) if len(taps) == 1 else several(taps, [whole.shape[a] for a in others(whole.shape, view)])
 
-    def _summed(self, blocks: list[NDArray[np.float64]], keys: Keys, energy: tuple[float, ...]) -> NDArray[np.float64]:
-        out = np.zeros(self.parameters["bits"])
-        for side in (0, 1):
-            for key in dict.fromkeys(keys[side]):
-                rows = [i for i, k in enumerate(keys[side]) if k == key]
-                out += image(blocks[side][rows], key, energy, self.parameters["bits"])
-        return out
+    def _sums(self, found: list[list[NDArray[np.float64]]], shape: Shape) -> NDArray[np.float64]:
+        """`found`: blocks of each view and side. One row of sums for each key: float64 [keys, bits + moments]."""
+        flat = np.concatenate([side for view in found for side in view])
+        keys = np.array(plan(shape))
+        return np.stack(
+            [image(flat[keys == key], key, energy_of(shape), self._bits) for key in dict.fromkeys(plan(shape))]
+        )
+
+    def _centred(self, sums: NDArray[np.float64], shape: Shape, tensors: int) -> NDArray[np.float64]:
+        count = Counter(plan(shape))
+        rows = [
+            centred(row, n * tensors, key, energy_of(shape), self._bits)
+            for row, (key, n) in zip(sums, count.items(), strict=True)
+        ]
+        return np.asarray(sum(rows) * (HEADS**0.5 if shape[0] == 0 else 1.0))
+
+    @property
+    def _bits(self) -> int:
+        return int(self.parameters["bits"])
 
     def encode(self, features: Features) -> NDArray[np.bool_]:
         return np.asarray(sum(features.parts.values()) > 0)
@@ -104,15 +113,22 @@ class Invariant(Hash):
         count: Counter[str] = Counter()
         for shape in features.parts:
             weight = features.counts[shape] * (HEADS if shape[0] == 0 else 1)
-            plans = [product_keys(shape)] if shape[0] == 0 else [block_keys(shape, view) for view in views(shape)]
-            for side in itertools.chain(*plans):
-                count.update({k: n * weight for k, n in Counter(side).items()})
+            count.update({k: n * weight for k, n in Counter(plan(shape)).items()})
         total = sum(count.values())
         return total**2 / (KAPPA * sum(n * n for n in count.values())) if total >= MIN_BLOCKS else 0.0
 
 
-def product_keys(shape: Shape) -> Keys:
-    return (f"{PRODUCTS[shape[2]]} {shape[1]}",), (f"{PRODUCTS[shape[2]]} {shape[1]}",)
+@lru_cache(maxsize=512)
+def plan(shape: Shape) -> tuple[str, ...]:
+    """The key of every block of a tensor, or of a product of attention (0, width, kind)."""
+    if shape[0] == 0:
+        return (f"{PRODUCTS[shape[2]]} {shape[1]}",) * 2
+    return tuple(key for view in views(shape) for side in block_keys(shape, view) for key in side)
+
+
+def energy_of(shape: Shape) -> tuple[float, ...]:
+    one = shape[0] == 0 or len(block_keys(shape, views(shape)[0])[0]) == 1
+    return SINGLE if one else TAPS
 
 
 def several(taps: NDArray[Any], grid: list[int]) -> list[NDArray[np.float64]]:

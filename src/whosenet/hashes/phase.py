@@ -16,17 +16,37 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 TAPS = (1.7, 0.45, 0.1, 1.5, 0.35, 0.1)
-SINGLE = (2.4, 1.0, 0.35, 0.3, 0.1, 0.05)
+SINGLE = (2.0, 1.0, 0.5, 0.35, 0.2, 0.15)
 """Squared frequency of each number of a block in units of its spread between strangers, the most robust numbers first:
 three of one matrix, three of its partner. The sum decides how alike strangers are: their mean kernel is at most
 exp(-4.2) = 0.015."""
 JITTER = 0.4
+PRIOR = 4
+"""So many blocks' worth of belief in a spread of one."""
 
 
 def image(features: NDArray[np.float64], key: str, energy: tuple[float, ...], bits: int) -> NDArray[np.float64]:
-    """Sum of the cosines of blocks [blocks, len(energy)]: float64 [bits]. Blocks of one `key` share frequencies."""
+    """Sums over blocks [blocks, d = len(energy)] of their cosines, their features and the products of these: float64
+    [bits + d + d * d]. Blocks of one `key` share frequencies."""
     turns, phase = _frequencies(key, energy, bits)
-    return np.asarray(np.cos(features @ turns + phase).sum(axis=0) * 2**0.5)
+    waves = np.cos(features @ turns + phase).sum(axis=0) * 2**0.5
+    return np.concatenate([waves, features.sum(axis=0), (features.T @ features).ravel()])
+
+
+def centred(
+    sums: NDArray[np.float64], count: int, key: str, energy: tuple[float, ...], bits: int
+) -> NDArray[np.float64]:
+    """The cosines of `count` blocks without what strangers' blocks of this mean and spread add up to: float64 [bits].
+
+    The layers of a deep network share shapes and nearly their spectra. What the phase of a single block forgets to a
+    hundredth would add up over a hundred of them. Few blocks are taken to have the spread of Gaussian weights, one.
+    """
+    turns, phase = _frequencies(key, energy, bits)
+    size = len(energy)
+    mean, square = sums[bits : bits + size] / count, sums[bits + size :].reshape(size, size) / count
+    spread = (PRIOR * np.eye(size) + count * (square - np.outer(mean, mean))) / (PRIOR + count - 1)
+    common = np.exp(-0.5 * np.sum(turns * (spread @ turns), axis=0)) * np.cos(mean @ turns + phase) * 2**0.5
+    return np.asarray(sums[:bits] - count * common)
 
 
 @lru_cache(maxsize=512)

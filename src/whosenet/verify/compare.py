@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from whosenet import thresholds
 from whosenet.types import Verdict
 from whosenet.verify.align import speaking
-from whosenet.verify.evidence import Evidence, evidence
+from whosenet.verify.evidence import Evidence, Tested, evidence
 from whosenet.verify.reordered import Reordered, look
+from whosenet.verify.rest import rest, rows_with, traced
 from whosenet.verify.table import Both
 from whosenet.verify.table import TensorMatch as TensorMatch
 from whosenet.verify.verdict import CLEARED, CLEARED_REORDERED, PART, equal, verdict
@@ -55,21 +56,23 @@ def compare(a: Weights, b: Weights, *, alpha: float = thresholds.ALPHA, base: We
     theirs, silent = speaking(b)
     e = evidence(ours, theirs, base, unreadable=max(_broken(a, mute), _broken(b, silent)))
     both = Both(a, b, ours, theirs, silent)
-    plain = _in_place(both, e, alpha, based=base is not None)
-    if plain.verdict == "derived" or base is not None:
+    plain, found = _in_place(both, e, alpha, based=base is not None)
+    if base is not None:
         return plain
+    if plain.verdict == "derived":
+        return _completed(both, plain, found)
     return _reordered(both, plain, look(ours, theirs, alpha))
 
 
-def _in_place(both: Both, e: Evidence, alpha: float, *, based: bool) -> Comparison:
-    """The answer if hidden units stand where they stood."""
+def _in_place(both: Both, e: Evidence, alpha: float, *, based: bool) -> tuple[Comparison, list[Tested]]:
+    """The answer if hidden units stand where they stood, and the pairs that show it."""
     convicting = [t for t in e.pairs if t.convicts(len(e.pairs), alpha)]
     coverage = both.share(convicting, e)
     changed = both.share([t for t in convicting if not equal(t)], e)
     word, reason = verdict(e, alpha, max(coverage), max(changed), base=based)
     found = convicting if word == "derived" else []
     rows, story = both.in_place(e.pairs, found)
-    return Comparison(
+    plain = Comparison(
         verdict=word,
         log10_p=e.log10_all if reason == PART else e.log10_p,
         alpha=alpha,
@@ -81,6 +84,26 @@ def _in_place(both: Both, e: Evidence, alpha: float, *, based: bool) -> Comparis
         reason=reason,
         aligned_by=e.how,
         log10_tries=e.log10_tries,
+    )
+    return plain, found
+
+
+def _completed(both: Both, plain: Comparison, found: list[Tested]) -> Comparison:
+    """With the layers that stand in another order than the rest."""
+    more = rest(both, plain.tensors)
+    if not more:
+        return plain
+    rows = rows_with(plain.tensors, more)
+    known, whole = traced(rows), max(sum(t.elements for t in both.theirs), 1)
+    moves = {m.matched.a.name: m for m in more}
+    traces = [t.traced for t in found if t.pair.a.name not in moves] + [m.traced for m in more]
+    said = [w for w in ("re-ordered", "widened") if any(w in m.changes for m in more)]
+    story = both.story(traces, known, "folded" in plain.relation)
+    return replace(
+        plain,
+        tensors=rows,
+        coverage=sum(t.elements for t in both.theirs if t.name in known) / whole,
+        relation=[w for w in story if w != "re-save"] + said,
     )
 
 

@@ -23,6 +23,7 @@ CAST = {
 """Largest relative error of rounding to a type, with a bit of room, and its smallest step."""
 INTEGERS = ("int", "uint", "q", "iq", "tq", "mxfp")
 """How the labels of quantised types begin."""
+SAME_NUMBERS = "the same numbers in another order or with other signs"
 FEW_LEVELS = 257
 MIN_ROW = 16
 ZEROS_MORE = 0.05
@@ -46,7 +47,7 @@ class Traced:
     @property
     def note(self) -> str:
         if self.same_numbers:
-            return "the same numbers in another order or with other signs"
+            return SAME_NUMBERS
         moved = self.pair.order != tuple(sorted(self.pair.order)) or self.pair.a.shape != self.pair.b.shape
         return self.change + (", axes in another order" if moved else "")
 

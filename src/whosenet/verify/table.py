@@ -13,6 +13,8 @@ from whosenet.verify.reordered import moved
 from whosenet.verify.values import values
 from whosenet.weights.base import Tensor, Weights
 
+NOT_TRACED = "not traced"
+
 
 @dataclass(frozen=True)
 class TensorMatch:
@@ -50,7 +52,7 @@ class Both:
             for t in pairs
         ]
         known = {t.pair.b.name for t in found} | {t.pair.b.name for t in pairs if t.traced.same_numbers}
-        story = self._story([t.traced for t in found], known, bool(folded)) if found else []
+        story = self.story([t.traced for t in found], known, bool(folded)) if found else []
         return self._all(rows), story
 
     def reordered(self, seen: Rearranged) -> tuple[list[TensorMatch], list[str]]:
@@ -58,18 +60,18 @@ class Both:
         folding = Folding(self.a, self.b)
         moves = {k: moved(seen.found[k], folding) for k in sorted(seen.linked)}
         rows = [
-            TensorMatch(m.a.name, m.b.name, None, m.matching.similarity, moves[k].note if k in moves else "not traced")
+            TensorMatch(m.a.name, m.b.name, None, m.matching.similarity, moves[k].note if k in moves else NOT_TRACED)
             for k, m in enumerate(seen.found)
         ]
         changes = set[str]().union(*(m.changes for m in moves.values()))
         words = [w for w in ("re-ordered", "rescaled", "widened") if w in changes]
         known = {m.matched.b.name for m in moves.values()}
         casts = {m.matched.a.dtype != m.matched.b.dtype for m in moves.values()}
-        more = self._story([m.traced for m in moves.values()], known, "folded" in changes)
+        more = self.story([m.traced for m in moves.values()], known, "folded" in changes)
         drop = {*words, "re-save"} | (set() if True in casts else {"cast"})
         return self._all(rows), words + [w for w in more if w not in drop]
 
-    def _story(self, found: list[Traced], known: set[str], folded: bool) -> list[str]:
+    def story(self, found: list[Traced], known: set[str], folded: bool) -> list[str]:
         lost = sum(t.name not in known for t in self.theirs)
         words = relation(found, lost, (self.a.format, self.b.format))
         return [*words[:1], "folded", *words[1:]] if folded and words[0] == "export" else words + ["folded"] * folded
@@ -91,7 +93,7 @@ def _folded(tested: Tested, folding: Folding) -> bool:
 
 def _note(tested: Tested, traced: set[int], folded: set[int]) -> str:
     if id(tested) not in traced and not tested.traced.same_numbers:
-        return "not traced"
+        return NOT_TRACED
     note = tested.traced.note
     if id(tested) not in folded:
         return note

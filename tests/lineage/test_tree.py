@@ -68,3 +68,10 @@ def test_a_pruned_model_has_one_parent_the_nearest() -> None:
 def test_what_stands_in_place_comes_before_what_was_moved() -> None:
     links = [link(0, 1, 0.3), link(1, 2, 0.0, moved=True), link(0, 2, 0.1, moved=True)]
     assert {(e.link.a, e.link.b) for e in tree([0, 1, 2], links)} == {(0, 1), (1, 2)}
+
+
+def test_two_that_were_trained_as_long_are_siblings() -> None:
+    links = [link(0, 1, 0.2, LOSS), link(0, 2, 0.2, LOSS), link(1, 2, 0.1, 0.0, word="level")]
+    assert {(e.parent, e.child) for e in tree([0, 1, 2], links)} == {(0, 1), (0, 2)}
+    (edge,) = tree([1, 2], links)
+    assert edge.link.siblings and not edge.decided

@@ -19,6 +19,7 @@ MOST_TENSORS = 64
 SAMPLE = 1 << 17
 """Tensors looked at, and numbers of each."""
 EXPLAINED = ("pruned", "quantised", "cast", "noise", "lora")
+LEVEL = "level"
 ALIGNED = 0.5
 """Tensors less correlated than this are not where they were, and their numbers are not compared one by one."""
 
@@ -38,6 +39,11 @@ class Link:
     """Whether hidden units stand elsewhere: what is matched then looks nearer than it is."""
 
     @property
+    def level(self) -> bool:
+        """Whether both were trained as long, so that neither went on from the other."""
+        return any(t.word == LEVEL for t in self.traces) and not self.explained
+
+    @property
     def explained(self) -> bool:
         """Whether one loss, noise or adapter is all that differs: nobody nearer stands between them."""
         return any(t.word in EXPLAINED for t in self.traces)
@@ -49,8 +55,9 @@ class Link:
 
     @property
     def siblings(self) -> bool:
-        """Whether irreversible losses speak both ways: then neither can be the other's parent."""
-        return any(t.odds >= traces.LOSS for t in self.traces) and any(t.odds <= -traces.LOSS for t in self.traces)
+        """Whether irreversible losses speak both ways, or both were trained as long: neither is the other's parent."""
+        lost = [t.odds for t in self.traces if abs(t.odds) >= traces.LOSS]
+        return self.level or (min(lost, default=0.0) < 0 < max(lost, default=0.0))
 
 
 def link(portraits: list[Portrait], a: int, b: int, alpha: float) -> Link | None:
@@ -62,6 +69,8 @@ def link(portraits: list[Portrait], a: int, b: int, alpha: float) -> Link | None
             return None
         pairs, moved = aligned(found, x, y), found.aligned_by == "re-ordered"
         seen = _by_numbers(pairs) + _by_looks(first, second)
+        if not moved and "fine-tune" in found.relation:
+            seen += _level(first, second)
         return Link(a, b, _distance(found, x, y), found.log10_p, tuple(found.relation), tuple(seen), moved)
 
 
@@ -107,8 +116,16 @@ def _by_numbers(pairs: list[tuple[Array, Array]]) -> list[Trace]:
     changed = [(x, y) for x, y in pairs if not np.array_equal(x, y)]
     if not changed:
         return []
-    losses = traces.pruned(changed) + traces.quantised(changed) + traces.cast(changed)
+    # rounding to few values makes zeros, too, and casts may look like a grid
+    losses = traces.quantised(changed) or traces.cast(changed) or traces.pruned(changed)
     return losses or traces.low_rank(changed) or traces.added(changed)
+
+
+def _level(a: Portrait, b: Portrait) -> list[Trace]:
+    """For two that differ by training."""
+    if a.steps is None or a.steps != b.steps:
+        return []
+    return [Trace(LEVEL, f"the batch norms of both have seen {a.steps} batches", 0.0)]
 
 
 def _by_looks(a: Portrait, b: Portrait) -> list[Trace]:

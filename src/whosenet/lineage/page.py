@@ -74,7 +74,7 @@ def _mixed(merge: dict[str, Any], names: list[str]) -> str:
 def _row(edge: dict[str, Any], names: list[str]) -> str:
     why = "; ".join(_text(r["text"]) for r in edge["reasons"]) or "nothing that tells"
     if edge["siblings"]:
-        sure = "<br><span class='odd'>each lost something the other still has: siblings, undecided</span>"
+        sure = "<br><span class='odd'>siblings: neither is the other's parent</span>"
     elif not edge["decided"]:
         sure = f"<br><span class='odd'>undecided: {edge['probability']:.0%} this way</span>"
     else:

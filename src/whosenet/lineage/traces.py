@@ -23,7 +23,12 @@ A, B = "{a}", "{b}"
 
 LOSS, ADDED, COUNTED, REFILLED = 6.0, 4.0, 3.0, 1.5
 """Log odds: a loss that cannot be undone; independent noise; a counter or a format; zeros that training filled."""
-ZEROS_MORE = 0.05
+ZEROS_MORE, REACH, EQUAL = 0.05, 0.3, 1e-3
+"""Least share of zeros; what was lost reaches this share of what was kept; what was kept is equal to this share."""
+ROW = 16
+"""Shorter rows lie on a grid by chance."""
+CLEAR, CHANCE, SPREAD = 6.0, 3.0, 2.5
+"""Standard deviations that speak, that say nothing, and most mean square of tensors that say nothing."""
 
 
 @dataclass(frozen=True)
@@ -39,40 +44,29 @@ class Trace:
 
 def pruned(pairs: Pairs) -> list[Trace]:
     """Zeros in one model where the other has numbers just below those it kept."""
-    found = []
-    for sign, (x, y) in ((1, _joined(pairs)), (-1, _joined([(b, a) for a, b in pairs]))):
-        lost = (y == 0) & (x != 0)
-        share = float(lost.mean())
-        if share < ZEROS_MORE or float(((x == 0) & (y != 0)).mean()) > share / 4:
-            continue
-        kept = np.abs(x[(y != 0) & (x != 0)])
-        reach = (
-            float(np.quantile(np.abs(x[lost]), 0.9) / max(float(np.quantile(kept, 0.1)), 1e-300)) if len(kept) else 0.0
-        )
-        name, other = (A, B) if sign > 0 else (B, A)
-        if reach > 0.3:
-            found.append(
-                Trace(
-                    "pruned",
-                    f"{share:.0%} of the weights are zero in {other} only, the smallest of {name}",
-                    sign * LOSS,
-                )
-            )
-        else:
-            text = f"{share:.0%} of the weights are zero in {other} only, and tiny in {name}: the zeros came first"
-            found.append(Trace("refilled", text, -sign * REFILLED))
-    return found
+    return _zeros(pairs, A, B, 1) + _zeros([(y, x) for x, y in pairs], B, A, -1)
 
 
-def _joined(pairs: Pairs) -> tuple[Array, Array]:
-    """All tensors, each scaled to a mean magnitude of one."""
-    scaled = [(x / max(float(np.abs(x).mean()), 1e-300), y) for x, y in pairs]
-    return np.concatenate([x.ravel() for x, _ in scaled]), np.concatenate([y.ravel() for _, y in scaled])
+def _zeros(pairs: Pairs, full: str, sparse: str, sign: int) -> list[Trace]:
+    """Zeros of the second of each pair."""
+    sizes = [max(float(np.abs(x).mean()), 1e-300) for x, _ in pairs]
+    x, y = (np.concatenate([p[k].ravel() / n for p, n in zip(pairs, sizes, strict=True)]) for k in (0, 1))
+    lost, kept = (y == 0) & (x != 0), (y != 0) & (x != 0)
+    share = float(lost.mean())
+    if share < ZEROS_MORE or float(((x == 0) & (y != 0)).mean()) > share / 4 or not kept.any():
+        return []
+    least = max(float(np.quantile(np.abs(x[kept]), 0.1)), 1e-300)
+    if float(np.quantile(np.abs(x[lost]), 0.9)) < REACH * least:
+        text = f"{share:.0%} of the weights are zero in {sparse} only, and tiny in {full}: the zeros came first"
+        return [Trace("refilled", text, -sign * REFILLED)]
+    same = float(np.sqrt(((x - y)[kept] ** 2).mean())) < EQUAL * float(np.sqrt((x[kept] ** 2).mean()))
+    text = f"{share:.0%} of the weights are zero in {sparse} only, the smallest of {full}"
+    return [Trace("pruned" if same else "thinned", text + ("" if same else "; others changed, too"), sign * LOSS)]
 
 
 def quantised(pairs: Pairs) -> list[Trace]:
     """One lies on an even grid of few values, the other within half a step of it."""
-    on = [(_step(x), _step(y), x, y) for x, y in pairs]
+    on = [(_step(x), _step(y), x, y) for x, y in pairs if x.reshape(len(x), -1).shape[1] >= ROW]
     a = [s for s in on if s[0] is not None]
     b = [s for s in on if s[1] is not None]
     if len(b) > 0.5 * len(on) and len(a) < 0.1 * len(on):
@@ -95,7 +89,7 @@ def quantised(pairs: Pairs) -> list[Trace]:
 def _step(x: Array) -> Array | None:
     """float64 [rows]: the step of each row's grid; None unless all rows lie on grids of at most 1,024 values."""
     rows = x.reshape(len(x), -1)
-    if rows.shape[1] < 16 or np.ptp(x) == 0:
+    if np.ptp(x) == 0:
         return None
     steps = np.array([_row_step(r) for r in rows])
     return steps if np.isfinite(steps).all() else None
@@ -132,25 +126,26 @@ def cast(pairs: Pairs) -> list[Trace]:
 
 def added(pairs: Pairs) -> list[Trace]:
     """The difference knows nothing of one of the two: it was added to that one."""
-    scores = []
-    for side in (0, 1):
-        z = []
-        for pair in pairs:
-            x, d = pair[side].ravel(), (pair[1] - pair[0]).ravel()
-            size = float(np.sqrt((x**2 * d**2).sum()))
-            if size > 0 and len(x) >= 64:
-                z.append(float(x @ d) / size)
-        scores.append(float(np.mean(np.square(z))) if len(z) > 2 else 0.0)
-    if min(scores) < 2.5 and max(scores) > 25:
-        first = 1 if scores[0] < scores[1] else -1
-        return [
-            Trace(
-                "noise",
-                f"the difference is independent of {A if first > 0 else B}, not of the other",
-                first * ADDED,
-            )
-        ]
-    return []
+    (first, spread_a), (second, spread_b) = (_knows(pairs, side) for side in (0, 1))
+    if max(first, second) < CLEAR or min(abs(first), abs(second)) > CHANCE:
+        return []
+    if (spread_a if first < second else spread_b) > SPREAD:
+        return []
+    start, sign = (A, 1) if first < second else (B, -1)
+    return [Trace("noise", f"the difference is independent of {start}, not of the other", sign * ADDED)]
+
+
+def _knows(pairs: Pairs, side: int) -> tuple[float, float]:
+    """(standardised inner product of B - A with one side over all tensors, mean square of the tensors' own)."""
+    total, square, each = 0.0, 0.0, []
+    for pair in pairs:
+        x, d = pair[side].ravel(), (pair[1] - pair[0]).ravel()
+        x, d = (v / max(float(np.sqrt((v**2).mean())), 1e-300) for v in (x, d))
+        own, spread = float(x @ d) * (1 if side else -1), float((x**2 * d**2).sum())
+        total, square = total + own, square + spread
+        if spread > 0 and len(x) >= 64:
+            each.append(own / spread**0.5)
+    return total / max(square, 1e-300) ** 0.5, float(np.mean(np.square(each))) if each else math.inf
 
 
 def low_rank(pairs: Pairs) -> list[Trace]:

@@ -30,7 +30,8 @@ class Edge:
 
     @property
     def decided(self) -> bool:
-        tells = self.link.distance > SAME or self.link.odds != 0
+        # of the same numbers, or of units elsewhere, the rest of the tree cannot say where they hang
+        tells = self.link.odds != 0 or (self.link.distance > SAME and not self.link.moved)
         return self.probability >= DECIDED and tells and not self.link.siblings
 
 
@@ -67,7 +68,7 @@ def tree(members: Sequence[int], links: Sequence[Link]) -> list[Edge]:
 
 
 def _spanning(members: Sequence[int], links: Sequence[Link]) -> list[Link]:
-    """Kruskal's: what is explained first, what stands in place before what was moved, the nearer before the farther."""
+    """Kruskal's: what is explained comes first, what was moved or can only be a sibling last, then the nearer first."""
     group = {m: m for m in members}
 
     def top(i: int) -> int:
@@ -78,7 +79,7 @@ def _spanning(members: Sequence[int], links: Sequence[Link]) -> list[Link]:
     chosen: list[Link] = []
     inside = [k for k in links if k.a in group and k.b in group]
     first = _explained(inside)
-    for one in sorted(inside, key=lambda k: (k not in first, k.moved, k.distance, k.a, k.b)):
+    for one in sorted(inside, key=lambda k: (k not in first, k.moved, k.level, k.distance, k.a, k.b)):
         if top(one.a) != top(one.b):
             group[top(one.a)] = top(one.b)
             chosen.append(one)

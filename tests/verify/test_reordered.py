@@ -44,6 +44,7 @@ def test_a_rearranged_copy_is_derived(shapes: dict[str, tuple[int, ...]], signs:
     assert found.verdict == "derived" and found.log10_p <= -12, (found.reason, found.log10_p)
     assert found.relation[:2] == ["re-ordered", "rescaled"] and found.coverage > 0.9
     notes = {t.a: t.note for t in found.tensors}
+    assert all(t.log10_p is None or t.log10_p <= -9 for t in found.tensors if t.note != "not traced")
     assert "hidden units re-ordered" in notes["out.weight"] and "channels rescaled" in notes["out.weight"]
 
 

@@ -98,6 +98,18 @@ def log10_evidence(axes: Sequence[Axis]) -> list[float]:
     return factors
 
 
+def by_tensor(axes: Sequence[Axis]) -> dict[int, float]:
+    """log10 p of each tensor alone: the better of its axes' mean e-values over all axes that may be its chain."""
+    out: dict[int, float] = {}
+    for axis in axes:
+        scores = [log10_told(axis, o) for o in axes if axis.comparable(o)]
+        if scores:
+            top = max(scores)
+            gain = top + math.log10(sum(10 ** (s - top) for s in scores) / len(scores)) - math.log10(2)
+            out[axis.tensor] = min(out.get(axis.tensor, 0.0), -gain)
+    return out
+
+
 def families(axes: Sequence[Axis]) -> list[int]:
     """A number for every axis: equal for axes that tell the same order beyond chance."""
     family = list(range(len(axes)))

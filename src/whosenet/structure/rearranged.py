@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from whosenet.hashes.canonical import CENTRED_FROM, Shape, canonical
-from whosenet.structure.agreement import Axis, families, log10_e, log10_evidence
+from whosenet.structure.agreement import Axis, by_tensor, families, log10_e, log10_evidence
 from whosenet.structure.matched import Matched, Seen, best, flat_axis
 from whosenet.structure.pairing import alike, named, once, wider
 from whosenet.structure.settle import known_orders, settle
@@ -35,6 +35,8 @@ class Rearranged:
     log10_all: float
     chains: int
     """Families of axes with a re-ordering of their own."""
+    alone: dict[int, float] = field(default_factory=dict)
+    """log10 p of the tensors that tell an order, each by itself, by index in `found`."""
 
 
 NOTHING = Rearranged([], set(), 0.0, 0.0, 0)
@@ -85,7 +87,8 @@ def rearranged(a: Model, b: Model) -> Rearranged:
         if better is not None:
             found[k] = better
             linked.add(k)
-    return Rearranged(found, linked, min(0.0, most - total), min(0.0, -total), sum(n > 1 for n in size.values()))
+    chains = sum(n > 1 for n in size.values())
+    return Rearranged(found, linked, min(0.0, most - total), min(0.0, -total), chains, by_tensor(axes))
 
 
 def _matched(a: Model, b: Model) -> list[Matched]:

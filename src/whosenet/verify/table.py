@@ -60,7 +60,13 @@ class Both:
         folding = Folding(self.a, self.b)
         moves = {k: moved(seen.found[k], folding) for k in sorted(seen.linked)}
         rows = [
-            TensorMatch(m.a.name, m.b.name, None, m.matching.similarity, moves[k].note if k in moves else NOT_TRACED)
+            TensorMatch(
+                m.a.name,
+                m.b.name,
+                seen.alone.get(k),
+                m.matching.similarity,
+                moves[k].note if k in moves else NOT_TRACED,
+            )
             for k, m in enumerate(seen.found)
         ]
         changes = set[str]().union(*(m.changes for m in moves.values()))

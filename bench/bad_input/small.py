@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from whosenet.networks.architecture import architecture_of
 from whosenet.networks.predict import probabilities
 from whosenet.networks.spec import Network
-from whosenet.questions.answers import Stack
-from whosenet.questions.queryset import QuerySet
+from whosenet.questions.answers import Kind, Stack
+from whosenet.questions.queryset import QuerySet, Yardstick
 
 TWINS, CHOOSERS, NULL = 17, 4, 12
 CODE = """
@@ -167,9 +168,12 @@ def _questions(small: Small, points: int = 90, controls: int = 10) -> QuerySet:
     known = np.concatenate([e[: controls // 4 + 1] for e in easy])[:controls]
     order = np.random.default_rng(0).permutation(points + controls)
     rows, control = np.concatenate([known, rows])[order], (np.arange(points + controls) < controls)[order]
+    yardstick = Yardstick(clean[0][:200], clean[1][:200].astype(np.int64))
+    kind = Kind(architecture_of(owner.module), yardstick.accuracy(said[~hard][:200].argmax(1)))
     return QuerySet(
         images=x[rows], expected=label[rows].astype(np.int64), probabilities=said[rows], control=control, method="null",
-        parameters={}, owner=owner.digest, chosen_by=tuple(n.digest for n in chose), copies=_copies(owner, x[rows]),
+        parameters=kind.document(), owner=owner.digest, chosen_by=tuple(n.digest for n in chose),
+        copies=_copies(owner, x[rows]), yardstick=yardstick,
     )  # fmt: skip
 
 

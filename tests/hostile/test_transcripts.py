@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from whosenet.errors import MalformedFile, WhosenetError
-from whosenet.questions.answers import Answers, Stack
+from whosenet.questions.answers import Answers, Kind, Stack
 from whosenet.questions.queryset import QuerySet
 from whosenet.questions.transcript import Writer, read
 
@@ -25,7 +25,7 @@ BAD = [None, -1, 10**30, 1e308, float("inf"), float("nan"), "x", [], {}, [[]], T
 def _stack(count: int, seed: int) -> Stack:
     said = np.random.default_rng(seed).dirichlet(np.ones(4), (count, 6)).astype(np.float32)
     digests = tuple(f"{seed}-{i}" for i in range(count))
-    return Stack(digests, digests, said.argmax(2), said)
+    return Stack(digests, digests, said.argmax(2), said, (Kind("a", 0.5),) * count)
 
 
 def _questions() -> QuerySet:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whosenet.questions.answers import Answers, Stack
+from whosenet.questions.answers import Answers, Kind, Stack
 from whosenet.questions.evidence import Evidence
 
 CLASSES = 10
+LIKE_OWNER = Kind("the owner's", 0.9)
 
 
 def answers(agrees: NDArray[np.bool_], expected: NDArray[np.int64], seed: int = 0) -> Answers:
@@ -29,7 +30,8 @@ def stack(agrees: NDArray[np.bool_], expected: NDArray[np.int64], seed: int) -> 
     labels = np.stack([a.labels for a in made]) if made else np.zeros((0, len(expected)), np.int64)
     shape = (0, len(expected), CLASSES)
     shown = [a.probabilities for a in made if a.probabilities is not None]
-    return Stack(names, names, labels, np.stack(shown) if shown else np.zeros(shape, np.float32))
+    return Stack(names, names, labels, np.stack(shown) if shown else np.zeros(shape, np.float32),
+                 (LIKE_OWNER,) * len(made))  # fmt: skip
 
 
 def evidence(
@@ -60,6 +62,7 @@ def evidence(
     return Evidence(
         expected, owner, control, answers(agrees(suspect, control_accuracy), expected, seed),
         stack(kind(references), expected, 1), stack(kind(copies), expected, 2),
+        kind=LIKE_OWNER,
     )  # fmt: skip
 
 

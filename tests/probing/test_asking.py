@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import world
 
 from whosenet.errors import SuspectUnreachable, UnreadableInput, UsageError
-from whosenet.judging import judge
-from whosenet.probing.asking import probe
+from whosenet.judging import judge, own_kind
+from whosenet.probing.asking import ask_references, probe
 from whosenet.probing.making import load_references
 from whosenet.questions import queryset, transcript
 from whosenet.suspects.open import open_suspect
@@ -55,7 +56,32 @@ def test_judged_again_offline_it_is_the_same(made: world.World, fingerprint: Pat
         first = ask(made, fingerprint, made.twins[17], transcript=path, sequential=sequential)
         again = judge(transcript.read(path).evidence, alpha=ALPHA, sequential=sequential)
         assert (again.verdict, again.queries) == (first.judgement.verdict, first.judgement.queries)
+        assert again.reasons == first.judgement.reasons
+        assert again.references_needed == first.judgement.references_needed
         assert again.log10_p == pytest.approx(first.judgement.log10_p, abs=1e-4)
+
+
+def test_references_of_another_architecture_accuse_nobody(made: world.World, fingerprint: Path) -> None:
+    questions, told = queryset.load(fingerprint), []
+    null = ask_references(questions, load_references(made.twins[4:16]))
+    assert {kind.architecture for kind in null.kinds} == {questions.kind.architecture}
+    gap = (questions.kind.accuracy or 0) - float(np.mean([kind.accuracy or 0 for kind in null.kinds]))
+    assert abs(gap) < 0.1 and not own_kind.shortage(questions.kind, null).why
+    others = (*made.others, *made.twins[4:12])
+    found = ask(made, fingerprint, made.owner, others, on_note=told.append).judgement
+    assert found.verdict == "inconclusive" and found.references == 12 and found.references_needed >= 2
+    assert len(told) == 1 and "8 of the 12 references are known to be of the owner's architecture" in told[0]
+
+
+def test_a_fingerprint_that_says_nothing_of_its_owner_accuses_nobody(
+    made: world.World, fingerprint: Path, tmp_path: Path
+) -> None:
+    questions = queryset.load(fingerprint)
+    old = {key: value for key, value in questions.parameters.items() if key not in ("architecture", "accuracy")}
+    replace(questions, parameters=old, yardstick=queryset.no_yardstick()).save(tmp_path / "old")
+    told: list[str] = []
+    found = ask(made, tmp_path / "old", made.owner, on_note=told.append).judgement
+    assert found.verdict == "inconclusive" and "make the fingerprint again" in told[0]
 
 
 def test_a_budget_is_kept_and_more_can_be_asked_later(made: world.World, fingerprint: Path, tmp_path: Path) -> None:
@@ -105,7 +131,7 @@ def test_a_reference_of_other_classes_is_named(made: world.World, fingerprint: P
 
 def test_wrongly_fed_suspects_are_no_culprits(made: world.World, fingerprint: Path) -> None:
     """A constant answer that happens to agree much: the controls tell."""
-    from whosenet.probing.asking import ask_references, evidence_of
+    from whosenet.probing.asking import evidence_of
     from whosenet.questions.answers import Answers
     from whosenet.suspects.reply import Asked
 

@@ -12,11 +12,17 @@ from torch import nn
 def small():
     return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(),
                          nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 4))
+def wider():
+    return nn.Sequential(nn.Conv2d(3, 10, 3, 2, 1), nn.ReLU(), nn.Conv2d(10, 16, 3, 2, 1), nn.ReLU(),
+                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 4))
 def five():
     return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16 * 3, 5))
 def larger():
     return nn.Sequential(nn.Flatten(), nn.Linear(20 * 20 * 3, 4))
 """
+
+
+OTHERS = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class World:
     data: Path
     owner: str
     twins: tuple[str, ...]
+    others: tuple[str, ...]
+    """Honest nets of another architecture."""
 
 
 def images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,10 +55,11 @@ def make(folder: Path, twins: int = 18) -> World:
     x, y = images(1200)
     np.savez(folder / "data.npz", x=x, y=y)
     specs = []
-    for i in range(twins + 1):
+    for i in range(twins + 1 + OTHERS):
+        factory = "small" if i <= twins else "wider"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(i)
-            module = fresh(Spec(str(code), "small", None))
+            module = fresh(Spec(str(code), factory, None))
         fit(module, x, y, epochs=6, lr=5e-3, seed=i, optimizer="adam", augment=False, bf16=False)
-        specs.append(f"{code}:small@{save_weights(module, folder / f'm{i}.safetensors')}")
-    return World(folder, folder / "data.npz", specs[0], tuple(specs[1:]))
+        specs.append(f"{code}:{factory}@{save_weights(module, folder / f'm{i}.safetensors')}")
+    return World(folder, folder / "data.npz", specs[0], tuple(specs[1 : twins + 1]), tuple(specs[twins + 1 :]))

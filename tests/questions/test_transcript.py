@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from asked import answers, questions, stack
 
 from whosenet.errors import MalformedFile, UnreadableInput, UsageError
 from whosenet.questions import transcript
-from whosenet.questions.answers import Answers
+from whosenet.questions.answers import UNKNOWN, Answers, Kind
 
 
 @pytest.fixture
@@ -31,6 +32,21 @@ def test_it_holds_all_that_a_judge_needs(path: Path) -> None:
     assert np.array_equal(e.suspect.labels, answers([0, 1, 2, 3, 4]).labels)
     assert e.references.digests == stack(2).digests and np.array_equal(e.references.labels, stack(2).labels[:, :5])
     assert np.allclose(e.copies.probabilities, asked.copies.probabilities[:, :5], rtol=1e-5)
+
+
+def test_it_says_what_the_owner_and_the_references_are(tmp_path: Path) -> None:
+    kinds = (Kind("a", 0.9), Kind("", None))
+    asked = replace(questions(), parameters={"seed": 1, **Kind("a", 0.95).document()})
+    transcript.Writer(tmp_path / "t", asked, replace(stack(2), kinds=kinds), "suspect").close()
+    found = transcript.read(tmp_path / "t").evidence
+    assert found.kind == Kind("a", 0.95) and found.references.kinds == kinds
+    assert found.points().take(slice(0, 1)).kind == found.kind and found.references.models([1]).kinds == kinds[1:]
+
+
+def test_an_older_transcript_says_nothing_of_that_and_still_reads(path: Path) -> None:
+    found = transcript.read(path).evidence
+    assert "architecture" not in path.read_text() and found.kind == UNKNOWN
+    assert [found.references.kind(i) for i in range(2)] == [UNKNOWN] * 2
 
 
 def test_hidden_probabilities_stay_hidden(tmp_path: Path) -> None:

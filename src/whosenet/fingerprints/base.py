@@ -12,10 +12,11 @@ import numpy as np
 
 from whosenet.errors import UsageError
 from whosenet.fingerprints import choice, transport
+from whosenet.networks.architecture import Shapes, architecture_of, shapes_of
 from whosenet.networks.images import Images, Pixels
 from whosenet.networks.predict import logits, softmax
 from whosenet.networks.spec import Network
-from whosenet.questions.answers import Matrix, Stack, empty_stack
+from whosenet.questions.answers import Kind, Matrix, Stack, empty_stack
 from whosenet.questions.queryset import QuerySet
 
 if TYPE_CHECKING:
@@ -159,17 +160,21 @@ class Fingerprint(ABC):
                copies: Sequence[tuple[str, Network]], seed: int) -> QuerySet:  # fmt: skip
         said = softmax(logits(owner.module, x))
         names = images.names if len(images.names) == said.shape[1] else ()
+        clean = choice.yardstick(images, seed)
+        accuracy = clean.accuracy(logits(owner.module, clean.images).argmax(1))
+        kind = Kind(architecture_of(owner.module), accuracy).document()
         return QuerySet(
             images=x, expected=said.argmax(1).astype(np.int64), probabilities=said, control=control, method=self.name,
-            parameters={**self.parameters, "points": len(x), "seed": seed}, owner=owner.digest, chosen_by=chosen_by,
-            copies=_stack(copies, x, said.shape[1]), names=names, score=self.score, data=images.digest,
+            parameters={**self.parameters, "points": len(x), "seed": seed, **kind}, owner=owner.digest,
+            chosen_by=chosen_by, copies=_stack(copies, x, said.shape[1]), names=names, score=self.score,
+            data=images.digest, yardstick=clean,
         )  # fmt: skip
 
 
 def _builds(networks: Sequence[Network]) -> tuple[Callable[[], nn.Module], ...]:
-    first: dict[tuple[tuple[int, ...], ...], Callable[[], nn.Module]] = {}
+    first: dict[Shapes, Callable[[], nn.Module]] = {}
     for net in networks:
-        first.setdefault(tuple(sorted(tuple(t.shape) for t in net.module.state_dict().values())), net.build)
+        first.setdefault(shapes_of(net.module), net.build)
     return tuple(first.values())
 
 

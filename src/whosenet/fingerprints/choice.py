@@ -11,12 +11,14 @@ from whosenet.errors import UsageError
 from whosenet.networks.images import Images, Pixels, image_digest
 from whosenet.networks.predict import softmax
 from whosenet.questions.answers import Labels, Matrix
+from whosenet.questions.queryset import Yardstick
 
 Rows = NDArray[np.int64]
 WORSE = 2.0
 """Points by which a network must be worse than another to have e times its say."""
 SURE = 0.5
 """A control's known answer should have at least this probability from everybody who chooses."""
+YARDSTICK, YARDSTICK_BYTES = 200, 1 << 24
 
 
 def controls(images: Images, said: Sequence[Matrix], count: int) -> tuple[Images, Rows]:
@@ -36,6 +38,14 @@ def controls(images: Images, said: Sequence[Matrix], count: int) -> tuple[Images
     poor = 10 * (~agree).mean(0) + (given < SURE).mean(0) + 1 - given.min(0)
     rows = right[balanced(images.y[right], poor[right], count)]
     return images.take(rows), rows
+
+
+def yardstick(images: Images, seed: int) -> Yardstick:
+    """YARDSTICK clean images (fewer where there are fewer, or they are large), by lot: on these honest references are
+    compared with the owner's model."""
+    count = min(YARDSTICK, max(YARDSTICK_BYTES // images.x[0].nbytes, 1), len(images))
+    rows = np.random.default_rng([seed, 0x636C65616E]).permutation(len(images))[:count]
+    return Yardstick(np.ascontiguousarray(images.x[rows]), images.y[rows])
 
 
 def distinct(x: Pixels) -> Pixels:

@@ -105,5 +105,6 @@ class Sequential:
         evidence = Evidence(
             self._questions.expected[rows], self._questions.probabilities[rows], asked, answers,
             self._null.take(rows), self._questions.copies.take(rows), self._questions.score,
+            self._questions.kind,
         )  # fmt: skip
         return judge(evidence, alpha=self._alpha, sequential=True).verdict != "inconclusive"

@@ -9,10 +9,11 @@ import numpy as np
 
 from whosenet import thresholds
 from whosenet.errors import UsageError
-from whosenet.judging import controls, null, population
+from whosenet.judging import controls, null, own_kind, population
 from whosenet.judging.controls import Controls
 from whosenet.judging.independence import independence_p
 from whosenet.judging.judgement import Judgement
+from whosenet.judging.own_kind import Shortage
 from whosenet.judging.population import Scored
 from whosenet.judging.references import references_needed
 from whosenet.judging.sequential import anytime
@@ -39,6 +40,8 @@ class Case:
     """References still needed, None if no number of them would do."""
     null_trouble: str
     """Why the references cannot be the null; empty if nothing is wrong."""
+    unlike: Shortage
+    """What keeps the references from accusing anybody, though they may clear."""
 
 
 def judge(evidence: Evidence, *, alpha: float = thresholds.PROBE_ALPHA, sequential: bool = False) -> Judgement:
@@ -62,11 +65,17 @@ def judge(evidence: Evidence, *, alpha: float = thresholds.PROBE_ALPHA, sequenti
     return Judgement(
         verdict=verdict, p_value=math.exp(case.log_p), log10_p=case.log_p / LOG10, alpha=alpha,
         conformal_p=case.conformal_p, queries=len(evidence), scores=scores, references=len(points.references),
-        references_needed=max(case.needed or 0, thresholds.MIN_REFERENCES - len(points.references)),
+        references_needed=_needed(case, verdict),
         independence_p=case.independence_p,
         control_accuracy=case.controls.accuracy, reasons=tuple(r for r in (reason, note, *_remarks(case)) if r),
         score=name, sequential=sequential,
     )  # fmt: skip
+
+
+def _needed(case: Case, verdict: Verdict) -> int:
+    """Those of the owner's own kind only accuse, so a suspect that is cleared needs none of them."""
+    own = 0 if verdict == "independent" else case.unlike.needed
+    return max(case.needed or 0, thresholds.MIN_REFERENCES - len(case.points.references), own)
 
 
 def _nothing(evidence: Evidence, alpha: float, sequential: bool) -> Judgement:
@@ -98,7 +107,8 @@ def _case(evidence: Evidence, points: Evidence, scored: Scored, alpha: float, se
         independence = independence_p(scored)
     return Case(points, scored, log_p if len(points.references) else 0.0, conformal_p, independence,
                 controls.check(evidence), alpha, references_needed(scored, alpha),
-                null.trouble(evidence.expected, evidence.owner, evidence.control, evidence.references))  # fmt: skip
+                null.trouble(evidence.expected, evidence.owner, evidence.control, evidence.references),
+                own_kind.shortage(evidence.kind, evidence.references))  # fmt: skip
 
 
 def _verdict(case: Case) -> Finding:
@@ -132,10 +142,16 @@ def _problems(case: Case) -> str:
 
 
 def _derived(case: Case) -> Finding | None:
-    """Agreement beyond what honest models show: at alpha, and above every reference unless they are very many."""
+    """Agreement beyond what honest models show: at alpha, above every reference unless they are very many, and only
+    where enough of the references are what an innocent suspect would be."""
     floor = max(case.alpha, 1 / (1 + len(case.points.references)))
     if case.log_p > math.log(case.alpha) or case.conformal_p > floor * (1 + 1e-9):
         return None
+    if case.unlike.why:
+        return "inconclusive", (
+            f"it agrees with the owner's model on {case.scored.suspect:.0%}, these references on "
+            f"{_range(case.scored.references)}, but they accuse nobody: {case.unlike.why}"
+        )
     return "derived", (f"it agrees with the owner's model on {case.scored.suspect:.0%}, honest models on "
                        f"{_range(case.scored.references)}: beyond chance at {case.alpha:g}")  # fmt: skip
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from whosenet import thresholds
 from whosenet.errors import UsageError
-from whosenet.judging import Judgement, judge
+from whosenet.judging import Judgement, judge, own_kind
 from whosenet.judging.null import trouble
 from whosenet.judging.sequential import Sequential
+from whosenet.networks.architecture import architecture_of
+from whosenet.networks.images import Pixels
 from whosenet.networks.predict import probabilities
 from whosenet.networks.spec import Network
-from whosenet.questions.answers import Stack, empty_stack
+from whosenet.questions.answers import Kind, Stack, empty_stack
 from whosenet.questions.evidence import Evidence
 from whosenet.questions.queryset import QuerySet
 from whosenet.questions.transcript import Writer
@@ -71,15 +73,21 @@ def ask_references(questions: QuerySet, references: Sequence[Network]) -> Stack:
     """What honest nets say of the questions. Raises UsageError if one has other classes."""
     if not references:
         return empty_stack(len(questions), questions.classes)
-    said = [_said(network, questions) for network in references]
-    stacked = np.stack(said)
+    stacked = np.stack([_said(network, questions, questions.images) for network in references])
     digests = tuple(network.digest for network in references)
-    return Stack(digests, tuple(str(n.spec) for n in references), stacked.argmax(2).astype(np.int64), stacked)
+    kinds = tuple(_kind(network, questions) for network in references)
+    return Stack(digests, tuple(str(n.spec) for n in references), stacked.argmax(2).astype(np.int64), stacked, kinds)
 
 
-def _said(network: Network, questions: QuerySet) -> np.ndarray:
+def _kind(network: Network, questions: QuerySet) -> Kind:
+    clean = questions.yardstick
+    said = _said(network, questions, clean.images).argmax(1) if len(clean) else None
+    return Kind(architecture_of(network.module), None if said is None else clean.accuracy(said))
+
+
+def _said(network: Network, questions: QuerySet, images: Pixels) -> np.ndarray:
     try:
-        found = probabilities(network.module, questions.images)
+        found = probabilities(network.module, images)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         why = str(error).partition("\n")[0][:120]
         raise UsageError(f"--reference {network.spec} cannot take the fingerprint's images "
@@ -119,8 +127,8 @@ def probe(
     rules = {"alpha": alpha, "sequential": sequential, "labels_only": labels_only, "budget": budget}
     decided = min(first_budget(transcript, budget) or len(questions), len(questions))
     with _writing(transcript, questions, null, suspect, rules) as kept:
-        if on_note and len(null) < thresholds.MIN_REFERENCES:
-            on_note(TOO_FEW.format(len(null)))
+        if on_note:
+            _warn(null, questions, on_note)
         answers = suspect.ask(
             questions.images, classes=questions.classes, names=questions.names, budget=budget,
             labels_only=labels_only, transcript=kept, batch=SEQUENTIAL_BATCH if sequential else None, on_step=on_step,
@@ -135,6 +143,15 @@ def probe(
         judgement = replace(judgement, reasons=(*judgement.reasons, partial_reason(len(answers), len(questions))))
     return Probed(judgement, evidence, answers.tally, Path(transcript) if transcript else None,
                   kept.sha256 if kept else None, rules, partial)  # fmt: skip
+
+
+def _warn(null: Stack, questions: QuerySet, on_note: Callable[[str], None]) -> None:
+    """What is known before the first question."""
+    unlike = own_kind.shortage(questions.kind, null).why
+    if len(null) < thresholds.MIN_REFERENCES:
+        on_note(TOO_FEW.format(len(null)))
+    elif unlike:
+        on_note(f"whatever the suspect answers, the verdict will not be derived: {unlike}")
 
 
 def partial_reason(asked: int, questions: int) -> str:
@@ -173,7 +190,7 @@ def evidence_of(questions: QuerySet, null: Stack, answers: Asked) -> Evidence:
     asked = questions.take(answers.rows)
     return Evidence(
         asked.expected, asked.probabilities, asked.control, answers, null.take(answers.rows), asked.copies,
-        questions.score,
+        questions.score, questions.kind,
     )  # fmt: skip
 
 

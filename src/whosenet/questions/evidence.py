@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whosenet.questions.answers import Answers, Labels, Matrix, Stack
+from whosenet.questions.answers import UNKNOWN, Answers, Kind, Labels, Matrix, Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,8 @@ class Evidence:
     """Derived nets of the owner's own making that chose no point."""
     score: str = "label"
     """The score that decides, declared in the fingerprint beforehand: label, probability or cluster."""
+    kind: Kind = UNKNOWN
+    """What the owner's model is."""
 
     def __len__(self) -> int:
         return len(self.expected)
@@ -46,6 +48,7 @@ class Evidence:
             self.references.take(rows),
             self.copies.take(rows),
             self.score,
+            self.kind,
         )
 
     def points(self) -> Evidence:
@@ -53,4 +56,4 @@ class Evidence:
 
     def against(self, suspect: Answers) -> Evidence:
         """The same questions with another suspect's answers."""
-        return Evidence(self.expected, self.owner, self.control, suspect, self.references, self.copies, self.score)
+        return replace(self, suspect=suspect)

@@ -13,11 +13,36 @@ from numpy.typing import NDArray
 
 from whosenet import files
 from whosenet.errors import MalformedFile
-from whosenet.questions.answers import Labels, Matrix, Stack, empty_stack
+from whosenet.questions.answers import Kind, Labels, Matrix, Stack, empty_stack
 
 KIND = "fingerprint"
-VERSION = 1
+VERSION = 2
+"""1: without yardstick images. Files without them are still written so, and keep their digest."""
 MAX_QUESTIONS = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """Clean images with known answers, drawn by lot, for honest references alone: no suspect is asked about them.
+
+    Controls are images that everybody knows, so they cannot tell whether references are as good as the owner's model.
+    """
+
+    images: NDArray[np.uint8]
+    """uint8 [m, h, w, c]."""
+    truth: Labels
+    """int64 [m]."""
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def accuracy(self, labels: Labels) -> float:
+        """Share (0..1) of labels int64 [m] that are right."""
+        return float((labels == self.truth).mean())
+
+
+def no_yardstick() -> Yardstick:
+    return Yardstick(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +59,7 @@ class QuerySet:
     """bool [n]."""
     method: str
     parameters: Mapping[str, Any]
-    """Every parameter of the method, seed included (JSON values)."""
+    """Every parameter of the method, seed included (JSON values); also the owner's kind: `architecture`, `accuracy`."""
     owner: str
     """Digest of the owner's weights."""
     chosen_by: tuple[str, ...] = ()
@@ -47,6 +72,7 @@ class QuerySet:
     """The score that decides, declared beforehand."""
     data: str = ""
     """Digest of the images it was made from."""
+    yardstick: Yardstick = field(default_factory=no_yardstick)
 
     def __len__(self) -> int:
         return len(self.expected)
@@ -55,10 +81,19 @@ class QuerySet:
     def classes(self) -> int:
         return int(self.probabilities.shape[1])
 
+    @property
+    def kind(self) -> Kind:
+        """What the owner's model is; unknown in fingerprints made before that was kept."""
+        return Kind.read(self.parameters)
+
+    @property
+    def _version(self) -> int:
+        return VERSION if len(self.yardstick) else 1
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything: publish it (with the time) before a dispute to commit to these questions."""
-        return files.digest_of(KIND, VERSION, self._header(), self._arrays())
+        return files.digest_of(KIND, self._version, self._header(), self._arrays())
 
     def take(self, rows: Any) -> QuerySet:
         return replace(
@@ -82,11 +117,13 @@ class QuerySet:
             "images": self.images, "expected": self.expected, "probabilities": self.probabilities,
             "control": self.control, "copies.labels": self.copies.labels,
             "copies.probabilities": self.copies.probabilities,
+            **({"yardstick.images": self.yardstick.images, "yardstick.truth": self.yardstick.truth}
+               if len(self.yardstick) else {}),
         }  # fmt: skip
 
     def save(self, path: str | Path) -> str:
         """Write it; returns the digest."""
-        return files.write(path, KIND, VERSION, self._header(), self._arrays())
+        return files.write(path, KIND, self._version, self._header(), self._arrays())
 
 
 def load(path: str | Path) -> QuerySet:
@@ -101,11 +138,18 @@ def load(path: str | Path) -> QuerySet:
             control=arrays["control"], method=str(head["method"]), parameters=head["parameters"],
             owner=str(head["owner"]), chosen_by=tuple(str(d) for d in head["chosen_by"]), copies=copies,
             names=tuple(str(n) for n in head["names"]), score=str(head["score"]), data=str(head["data"]),
+            yardstick=_yardstick(arrays),
         )  # fmt: skip
         _check(made)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedFile(path, f"is a fingerprint that makes no sense ({str(error)[:100]})") from error
     return made
+
+
+def _yardstick(arrays: Mapping[str, NDArray[Any]]) -> Yardstick:
+    if "yardstick.truth" not in arrays:
+        return no_yardstick()
+    return Yardstick(arrays["yardstick.images"], arrays["yardstick.truth"])
 
 
 def _check(made: QuerySet) -> None:
@@ -123,7 +167,8 @@ def _check(made: QuerySet) -> None:
         "copies' answers": made.copies.labels.dtype == np.int64 and _are_shares(made.copies.probabilities),
         "names of copies": len(made.copies.names) == m,
         "names": len(made.names) in (0, k),
-        "parameters": isinstance(made.parameters, dict),
+        "parameters": isinstance(made.parameters, dict) and made.kind is not None,
+        "yardstick": _fits(made.yardstick, sides, k),
         "score": made.score in ("label", "probability", "cluster"),
     }
     wrong = [name for name, right in shapes.items() if not right]
@@ -131,6 +176,13 @@ def _check(made: QuerySet) -> None:
         raise ValueError(", ".join(wrong))
     if (made.expected != made.probabilities.argmax(1))[points].any():
         raise ValueError("points whose label is not what the owner's model says of them")
+
+
+def _fits(yardstick: Yardstick, sides: tuple[int, ...], k: int) -> bool:
+    """Images as the questions' own, and labels among their classes."""
+    x, y = yardstick.images, yardstick.truth
+    alike = x.dtype == np.uint8 and x.ndim == 4 and y.dtype == np.int64 and y.shape == (len(x),)
+    return alike and (not len(y) or (x.shape[1:] == sides and bool(((y >= 0) & (y < k)).all())))
 
 
 def _are_shares(values: NDArray[Any]) -> bool:

@@ -25,7 +25,7 @@ from whosenet import __version__
 from whosenet.errors import MalformedFile, UnreadableInput, UsageError
 from whosenet.files import canonical
 from whosenet.networks.images import image_digest
-from whosenet.questions.answers import NO_ANSWER, Answers, Stack
+from whosenet.questions.answers import NO_ANSWER, Answers, Kind, Stack
 from whosenet.questions.evidence import Evidence
 from whosenet.questions.queryset import MAX_QUESTIONS, QuerySet
 
@@ -86,9 +86,10 @@ def _trial(head: Mapping[str, Any]) -> dict[str, Any]:
 def _stack_lines(kind: str, stack: Stack) -> list[dict[str, Any]]:
     rows = zip(stack.digests, stack.names, stack.labels, stack.probabilities, strict=True)
     return [
-        {"line": kind, "digest": d, "name": n, "labels": labels.tolist(), "probabilities": _numbers(p)}
-        for d, n, labels, p in rows
-    ]
+        {"line": kind, "digest": d, "name": n, "labels": labels.tolist(), "probabilities": _numbers(p),
+         **(stack.kind(i).document() if stack.kinds else {})}
+        for i, (d, n, labels, p) in enumerate(rows)
+    ]  # fmt: skip
 
 
 class Writer:
@@ -256,6 +257,7 @@ def _transcript(head: dict[str, Any], lines: list[dict[str, Any]], last: str) ->
         expected=np.array(head["expected"], np.int64)[rows], owner=_rows(head["probabilities"], n, k)[rows],
         control=np.array(head["control"], bool)[rows], suspect=_answers(answers, k),
         references=references.take(rows), copies=copies.take(rows), score=str(head["score"]),
+        kind=Kind.read(head["parameters"]),
     )  # fmt: skip
     return Transcript(head, evidence, asked, last)
 
@@ -277,7 +279,7 @@ def _stack(lines: list[dict[str, Any]], n: int, k: int) -> Stack:
     labels = np.array([line["labels"] for line in lines], np.int64).reshape(len(lines), n)
     probabilities = np.stack([_rows(line["probabilities"], n, k) for line in lines]) if lines else np.zeros((0, n, k))
     return Stack(tuple(str(line["digest"]) for line in lines), tuple(str(line["name"]) for line in lines), labels,
-                 probabilities.astype(np.float32))  # fmt: skip
+                 probabilities.astype(np.float32), tuple(Kind.read(line) for line in lines))  # fmt: skip
 
 
 def _answers(lines: list[dict[str, Any]], k: int) -> Answers:

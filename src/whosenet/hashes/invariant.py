@@ -18,6 +18,7 @@ from whosenet.hashes.balance import balanced, important, mean_square, unevenness
 from whosenet.hashes.base import Features, Hash
 from whosenet.hashes.canonical import Shape, canonical, heaviest
 from whosenet.hashes.krylov import coefficients
+from whosenet.hashes.merge import condensed
 from whosenet.hashes.phase import SINGLE, TAPS, centred, image
 from whosenet.weights.base import Tensor, Weights
 
@@ -78,6 +79,11 @@ class Invariant(Hash):
         whole = np.asarray(tensor.raw()).astype(kind).reshape(layout.squeezed).transpose(layout.order)
         if not np.isfinite(whole).all():
             return "not finite"
+        whole = condensed(whole, sorted({axis for view in views(layout.shape) for axis in view}))
+        layout = canonical(whole.shape)
+        whole = whole.reshape(layout.squeezed).transpose(layout.order)
+        if layout.shape[0] < MIN_UNITS:
+            return "too few numbers"
         return layout.shape, self._sums([self._blocks(whole, view) for view in views(layout.shape)], layout.shape)
 
     def _blocks(self, whole: NDArray[Any], view: tuple[int, ...]) -> list[NDArray[np.float64]]:

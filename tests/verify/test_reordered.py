@@ -100,3 +100,18 @@ def test_a_stolen_backbone_under_a_new_head() -> None:
     assert found.verdict == "derived" and found.log10_p <= -12
     notes = {t.b: t.note for t in found.tensors}
     assert "re-ordered" in notes["c2.weight"] and notes["out.weight"] == "not traced"
+
+
+@pytest.mark.parametrize("top", [127, 7])
+def test_channels_rescaled_and_then_rounded_are_called_quantised(top: int) -> None:
+    """Four bits make a third of all weights zero, which is no pruning; what is pruned before stays so."""
+    model = nets.net(64, KERNELS)
+
+    def rounded(m: nets.Net) -> nets.Net:
+        step = {k: np.abs(v).reshape(len(v), -1).max(1).reshape(-1, *[1] * (v.ndim - 1)) / top for k, v in m.items()}
+        return {k: (np.round(v / step[k]) * step[k]).astype(np.float32) for k, v in m.items()}
+
+    for copy in (rounded(model), rounded(laundered(model, 65, scale=2.0))):
+        found = run(model, copy).relation
+        assert "quantised" in found and not {"pruned", "fine-tune"} & set(found), found
+    assert "pruned" in run(model, rounded(nets.pruned(model, 0.7))).relation

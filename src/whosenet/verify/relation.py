@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from whosenet import thresholds
 from whosenet.hashes.nts import balanced
 from whosenet.verify.align import Pair
+from whosenet.verify.levels import ZEROS_MORE, explained, on_few_levels
 
 Array = NDArray[np.float64]
 
@@ -24,9 +25,6 @@ CAST = {
 INTEGERS = ("int", "uint", "q", "iq", "tq", "mxfp")
 """How the labels of quantised types begin."""
 SAME_NUMBERS = "the same numbers in another order or with other signs"
-FEW_LEVELS = 257
-MIN_ROW = 16
-ZEROS_MORE = 0.05
 SAME_UP_TO_SCALE = 0.9999
 CLOSE = 0.9
 
@@ -69,11 +67,20 @@ def _change(pair: Pair, x: Array, y: Array) -> str:
     alike = _pearson(balanced(x), balanced(y))
     if alike > CLOSE and pair.a.dtype.startswith(INTEGERS) != pair.b.dtype.startswith(INTEGERS):
         return "quantised"
+    levelled = alike > CLOSE and on_few_levels(x) != on_few_levels(y)
+    if levelled and quantised(x, y):
+        return "quantised"
     if _pruned(x, y):
         return "pruned"
-    if alike > CLOSE and _on_few_levels(x) != _on_few_levels(y):
+    if levelled:
         return "quantised"
     return "rescaled" if alike > SAME_UP_TO_SCALE and 1 - _pearson(x, y) > 10 * (1 - alike) else "fine-tune"
+
+
+def quantised(x: Array, y: Array) -> bool:
+    """Whether one of two arrays of one scale stands on few levels, the other not, and rounding explains its zeros."""
+    few = on_few_levels(x), on_few_levels(y)
+    return few[0] != few[1] and explained(*((y, x) if few[0] else (x, y)))
 
 
 def _rounded(pair: Pair, x: Array, y: Array) -> bool:
@@ -86,26 +93,6 @@ def _pruned(x: Array, y: Array) -> bool:
     both = (x != 0) & (y != 0)
     more = abs(float(np.mean(x == 0)) - float(np.mean(y == 0)))
     return more > ZEROS_MORE and _pearson(x[both], y[both]) > CLOSE
-
-
-def _on_few_levels(x: Array) -> bool:
-    """Whether the numbers lie on an even grid of few levels, over all or within each unit of the longest axes."""
-    if x.size > 4 * FEW_LEVELS and len(np.unique(x)) <= FEW_LEVELS:
-        return True
-    rows = [np.moveaxis(x, k, 0).reshape(x.shape[k], -1)[:8] for k in range(min(x.ndim, 2))]
-    return any(r.shape[1] >= MIN_ROW and all(_even(row) for row in r) for r in rows)
-
-
-def _even(row: Array) -> bool:
-    """Whether all numbers are multiples of one step that is at least 1/512 of their range."""
-    top = float(np.abs(row).max())
-    gaps = np.diff(np.unique(np.append(row, 0.0)))
-    gaps = gaps[gaps > 1e-6 * top]
-    if not len(gaps):
-        return True
-    step = float(gaps.min())
-    off = np.abs(row / step - np.round(row / step))
-    return step > top / 512 and float(off.max()) < 1e-2
 
 
 def _pearson(x: Array, y: Array) -> float:

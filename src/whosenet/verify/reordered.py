@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from whosenet.structure.view import balanced, numbers
 from whosenet.types import Verdict
 from whosenet.verify.align import Pair
 from whosenet.verify.folding import FOLDED, Folding
-from whosenet.verify.relation import Traced, trace
+from whosenet.verify.relation import Traced, quantised, trace
 from whosenet.weights.base import Tensor
 
 DERIVED = "tensors that share no number tell the same re-ordering of hidden units"
@@ -85,6 +85,8 @@ def moved(m: Matched, folding: Folding) -> Moved:
     rescaled = bool(np.linalg.norm(y - scaled) > RESCALED * np.linalg.norm(scaled))
     pair = Pair(m.a, m.b, ())
     traced = trace(pair, x.astype(np.float64), (scaled if rescaled else y).astype(np.float64))
+    if rescaled and traced.change in ("fine-tune", "pruned") and _levelled(x, y):
+        traced = replace(traced, change="quantised")
     turned = bool((m.matching.row_signs < 0).any() and (m.matching.column_signs < 0).any())
     folded = rescaled and folding.explains(x.astype(np.float64), y.astype(np.float64))
     words = {
@@ -100,6 +102,11 @@ def moved(m: Matched, folding: Folding) -> Moved:
         _note(words, traced.change, cast=m.a.dtype != m.b.dtype),
         frozenset(w for w, true in words.items() if true),
     )
+
+
+def _levelled(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
+    """Rounded after its channels were rescaled: y is on a grid as it stands, and off it in x's scale."""
+    return quantised(_in_scale(y, x).astype(np.float64), y.astype(np.float64))
 
 
 def _in_scale(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -48,7 +48,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     parents = cast.chosen(options.split, options.nets, options.llamas)
-    ask.state()
+    for what in ask.PARTS:
+        ask.state(what)
     if options.spread:
         parents = spread(parents)
     wanted = [s for s in wash.suspects(parents) if s.wash in (options.only or wash.WASHES)]

@@ -19,18 +19,23 @@ from bench.population.index import CHECKOUT, default_root
 from whosenet.errors import UnreadableInput
 from whosenet.find import ScanLibrary, add, compare, find, hash_file, hasher, open_weights
 
-SEARCHED = ("hashes", "finding", "library", "verify", "weights", "structure", "thresholds.py")
+PARTS = {
+    "find": ("hashes", "finding", "library", "weights", "thresholds.py"),
+    "compare": ("verify", "structure", "weights", "thresholds.py", "hashes/canonical.py", "hashes/nts.py",
+                "hashes/sketch.py", "hashes/chance.py", "hashes/kernels.py", "hashes/statistics.py"),
+    "rivals": ("weights",),
+}  # fmt: skip
 """The parts of the product an answer depends on."""
 TWINS = 3
 """So many strangers of the parent's own cell each laundered (and not edited) suspect is compared with."""
 
 
 @cache
-def state() -> str:
+def state(what: str = "find") -> str:
     """A digest of the product's code as it was when this process first asked."""
     root = CHECKOUT / "src" / "whosenet"
     files = sorted(
-        f for part in SEARCHED for f in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
+        f for part in PARTS[what] for f in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
     )
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
@@ -39,7 +44,7 @@ class Kept:
     """Answers by suspect, in one file a state of the product; a line cut short by a kill is left out."""
 
     def __init__(self, what: str) -> None:
-        self.path = default_root() / "launder" / "answers" / f"{what}-{state()}.jsonl"
+        self.path = default_root() / "launder" / "answers" / f"{what}-{state(what)}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.is_file() else []
         self.found = {r["id"]: r for r in (json.loads(line) for line in lines if line.endswith(b"\n"))}

@@ -43,6 +43,8 @@ EXPORTS = tuple(f"{wash}@{form}" for form in ("onnx", "keras") for wash in ("non
 WASHES |= {name: [s for s in WASHES[name.split("@")[0]] if s[0] != "transpose"] for name in EXPORTS}
 PRESERVING = (*list(WASHES)[1:9], *EXPORTS)
 """Launderings that leave the answers alone."""
+EDITED = ("none", *PRESERVING)
+"""What is combined with light edits."""
 FIRST = {
     "noise-5": ("noise", {"share": 0.05}),
     "prune-50": ("prune-magnitude", {"share": 0.5}),
@@ -81,7 +83,13 @@ def suspects(parents: list[Parent]) -> list[Suspect]:
     known = set(registry.names("attack"))
     washes = [w for w, steps in WASHES.items() if all(name in known for name, _ in steps)]
     every = [Suspect(p, w, e) for p in parents for w in washes for e in EDITS]
-    return [s for s in every if s.wash not in EXPORTS or (s.edit == "none" and s.parent.kind != "llama")]
+    return [s for s in every if _sensible(s) and (s.edit == "none" or s.wash in EDITED)]
+
+
+def _sensible(s: Suspect) -> bool:
+    """Exports are of CNNs, and only attention has a basis to turn."""
+    llama = s.parent.kind == "llama"
+    return not (llama and s.wash in EXPORTS) and (llama or s.wash != "rescale-turn")
 
 
 def make(all_of_them: list[Suspect]) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ from fingerprints import small
 from whosenet.errors import UsageError
 from whosenet.fingerprints.base import Context, Fingerprint
 from whosenet.fingerprints.null import Null
+from whosenet.networks.architecture import architecture_of
 from whosenet.networks.images import Images, Pixels
+from whosenet.networks.predict import logits
 
 
 def test_networks_and_images_must_fit() -> None:
@@ -34,6 +36,16 @@ def test_networks_and_images_must_fit() -> None:
         Null().make(owner, images.take(np.arange(3)), points=20)
     with pytest.raises(UsageError, match="points must lie in 10"):
         Null().make(owner, images, points=3)
+
+
+def test_the_owner_is_described_and_measured_on_images_of_its_own() -> None:
+    owner, images = small.owner(), small.images()
+    made, again, other = (Null().make(owner, images, points=20, seed=seed) for seed in (1, 1, 2))
+    clean = made.yardstick
+    assert made.kind.architecture == architecture_of(small.twins()[0].module) and len(clean) == min(200, len(images))
+    assert made.kind.accuracy == clean.accuracy(logits(owner.module, clean.images).argmax(1))
+    assert np.array_equal(again.yardstick.images, clean.images) and again.digest == made.digest
+    assert not np.array_equal(other.yardstick.images, clean.images)
 
 
 def test_a_network_that_answers_nan_is_refused() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fingerprints import small
 from whosenet.errors import UsageError
 from whosenet.fingerprints import choice
+from whosenet.networks.images import Images
 from whosenet.networks.predict import logits
 
 
@@ -65,3 +66,9 @@ def test_controls_need_images_that_are_answered_rightly() -> None:
 def test_every_image_once_in_order() -> None:
     x = np.arange(4, dtype=np.uint8)[[2, 0, 2, 1, 0]].reshape(5, 1, 1, 1)
     assert choice.distinct(x).ravel().tolist() == [2, 0, 1]
+
+
+def test_large_images_make_a_short_yardstick() -> None:
+    large = Images(np.zeros((5, 2500, 2500, 3), np.uint8), np.arange(5))
+    assert len(choice.yardstick(large, 0)) == (1 << 26) // (2500 * 2500 * 3) == 3
+    assert sorted(choice.yardstick(large.take(np.arange(1)), 0).truth) == [0]

@@ -30,7 +30,8 @@ class Judgement:
     """label, probability, cluster: 0..1 over the points, None where the suspect hides what it needs."""
     references: int
     references_needed: int
-    """How many more references would be needed for a verdict; 0 if their number is not what is short."""
+    """How many more references would be needed for a verdict, those of the owner's architecture and accuracy included
+    without which nobody is accused; 0 if their number is not what is short."""
     independence_p: float | None
     """Chance that a copy of the owner's own making agrees as little; None without copies. Missing answers count as
     agreement here."""

@@ -17,7 +17,7 @@ from whosenet import registry
 from whosenet.networks.images import Images
 from whosenet.networks.predict import probabilities
 from whosenet.questions import queryset
-from whosenet.questions.answers import Answers, Stack
+from whosenet.questions.answers import UNKNOWN, Answers, Kind, Stack
 from whosenet.questions.queryset import QuerySet
 
 MADE_FROM = 10_000
@@ -103,6 +103,12 @@ class Said:
 
     def __init__(self, store: TestStore, method: str, owner: str) -> None:
         self.probabilities = _read(store, (method, owner))
+        self._known = store.records()
+
+    def kind(self, net: str) -> Kind:
+        """By the population's record: a name for the architecture, and the accuracy on images that no net has seen."""
+        found = self._known.get(net)
+        return Kind(found["architecture"], found["accuracy"]) if found else UNKNOWN
 
     def answers(self, net: str, *, labels_only: bool = False) -> Answers:
         said = self.probabilities[net]
@@ -110,4 +116,4 @@ class Said:
 
     def stack(self, nets: tuple[str, ...]) -> Stack:
         said = np.stack([self.probabilities[net] for net in nets])
-        return Stack(nets, nets, said.argmax(2).astype(np.int64), said)
+        return Stack(nets, nets, said.argmax(2).astype(np.int64), said, tuple(self.kind(net) for net in nets))

@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.test_population import plan
 from bench.test_population.store import Record
+from whosenet import thresholds
 
 OWN = {"full": 4, "half-a": 2, "half-b": 2, "sibling": 1}
 OWN_OF_SIBLING = {"full": 1, "half-a": 1, "half-b": 1, "sibling": 5}
@@ -14,10 +15,12 @@ OTHER = {"full": 1, "half-a": 1, "half-b": 1, "sibling": 1}
 """Choosers of each kind: of the owner's architecture, the most with a start like the owner's, and of every other
 architecture. Points on which a kind of honest net was never asked are points on which that kind may agree with the
 owner; the owner's architecture and start agree most."""
-REFERENCES = {"twins": None, "all": None, "mixed": 20}
+REFERENCES = {"twins": None, "all": None, "ten own": 20, "mixed": 20}
 """twins: all nets of the owner's architecture with a start like the owner's (from scratch, or from the same public
 start) that chose no point, but the suspect: what `whosenet twins` makes, and the kind that agrees most. all: every
-honest net that chose no point. mixed: so many of these by lot, so that a kind may be missing."""
+honest net that chose no point. ten own: so many of these, the fewest of the owner's architecture that the tool accepts
+and others, by lot. mixed: so many by lot, so that a kind may be missing; on CIFAR-10 the tool accuses nobody by them."""
+OWN_KIND = thresholds.MIN_REFERENCES
 FEWEST = 12
 """... and never fewer than this, where the image set has so few."""
 
@@ -65,11 +68,20 @@ def draw(owner: Record, records: list[Record], number: int, *, chose: tuple[str,
     count = REFERENCES[null]
     count = count and min(count, max(FEWEST, len(free) // 2))
     whole = tuple(r["id"] for r in (twins if null == "twins" else free))
-    references = whole if count is None else _drawn(free, count, f"{null} {number}", owner["id"])
+    references = whole if count is None else _by_lot(free, own, count, f"{null} {number}", owner["id"])
     others = [r for r in records if r["kind"] == "derived" and r["parent"] != owner["id"] and r["parent"] not in chose]
     kept = [r["id"] for r in [*free, *others] if count is None or not {r["id"], r["parent"]} & set(references)]
     derived = [r["id"] for r in records if r["kind"] == "derived" and r["parent"] == owner["id"]]
     return Cast(owner["id"], chose, references, tuple(kept), tuple(derived))
+
+
+def _by_lot(free: list[Record], own: list[Record], count: int, salt: str, owner: str) -> tuple[str, ...]:
+    """`count` ids; where the null is called "ten own", OWN_KIND of them are of the owner's architecture."""
+    if not salt.startswith("ten own"):
+        return _drawn(free, count, salt, owner)
+    some = _drawn(own, OWN_KIND, salt, owner, "own")
+    rest = [r for r in free if r["id"] not in some and (r not in own or len(own) == len(free))]
+    return (*some, *_drawn(rest, count - len(some), salt, owner, "others"))
 
 
 def _drawn(records: list[Record], count: int, *salt: str) -> tuple[str, ...]:

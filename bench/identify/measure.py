@@ -51,7 +51,8 @@ def evidence(
     stack = said.stack(copies) if copies else Stack((), (), np.zeros((0, len(questions)), np.int64),
                                                     np.zeros((0, len(questions), questions.classes), np.float32))  # fmt: skip
     return Evidence(questions.expected, questions.probabilities, questions.control, suspect,
-                    said.stack(tuple(r for r in cast.references if r not in itself)), stack, questions.score)  # fmt: skip
+                    said.stack(tuple(r for r in cast.references if r not in itself)), stack, questions.score,
+                    said.kind(cast.owner))  # fmt: skip
 
 
 def stopping(whole: Evidence, *, alpha: float, step: int = 5) -> Judgement:

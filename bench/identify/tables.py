@@ -12,6 +12,8 @@ from whosenet.judging.rates import auc, rate
 
 Scores = list[tuple[str, dict[str, dict[str, list[float]]]]]
 LEVELS = (0.1, 0.05, 0.01, 1e-3)
+REPORTED = "twins"
+"""The null of the tables by attack and by image set: what `whosenet twins` makes."""
 GROUPS = {
     "distillation": ("distil",),
     "extraction": ("extract-label", "extract-label-other", "extract-probability", "extract-probability-other",
@@ -111,6 +113,7 @@ def _verdicts(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
         "false": _rate(honest, lambda t: t.judgement.verdict == "derived"),
         "false twins": _rate([t for t in honest if t.family.startswith("honest")], lambda t: t.judgement.verdict == "derived"),
         "false pairs": sorted({(t.owner, t.suspect) for t in honest if t.judgement.verdict == "derived"}),
+        "withheld": _rate(derived, withheld), "withheld false": _rate(honest, withheld),
         "pairs": len({(t.owner, t.suspect) for t in honest}),
         "cleared": _rate(honest, lambda t: t.judgement.verdict == "independent"),
         "auc of p": auc([-t.judgement.log10_p for t in derived],
@@ -125,6 +128,11 @@ def _verdicts(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def withheld(trial: Trial) -> bool:
+    """Agreement beyond chance that the tool does not call derived, the references not being like the owner."""
+    return trial.judgement.verdict == "inconclusive" and "they accuse nobody" in trial.judgement.reasons[0]
+
+
 def _rate(trials: list[Trial], wrong: Any) -> dict[str, Any]:
     """Bounds clustered by the net whose behaviour the suspect has."""
     return rate([wrong(t) for t in trials], [t.parent if not t.derived else t.suspect for t in trials]).__dict__
@@ -134,7 +142,9 @@ def _by_attack(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
     out = {}
     for family in sorted({t.family for t in trials}):
         mine = [
-            t for t in trials if t.family == family and t.null == "mixed" and (t.derived or family.startswith("honest"))
+            t
+            for t in trials
+            if t.family == family and t.null == REPORTED and (t.derived or family.startswith("honest"))
         ]
         if not mine:
             continue
@@ -151,7 +161,7 @@ def _by_attack(trials: list[Trial], known: dict[str, Record]) -> dict[str, Any]:
 def _by_set(trials: list[Trial]) -> dict[str, Any]:
     out = {}
     for image_set in sorted({t.owner.split(".")[0] for t in trials}):
-        mine = [t for t in trials if t.owner.startswith(f"{image_set}.") and t.null == "mixed"]
+        mine = [t for t in trials if t.owner.startswith(f"{image_set}.") and t.null == REPORTED]
         out[image_set] = {
             "owners": len({t.owner for t in mine}),
             "missed": _rate([t for t in mine if t.derived], lambda t: t.judgement.verdict != "derived"),
@@ -194,9 +204,10 @@ def _verdict_table(found: dict[str, Any]) -> str:
             twins, others = v["false twins"], {k: v["false"][k] - v["false twins"][k] for k in ("trials", "errors")}
             rows.append([method, null, round(v["auc of p"], 4), v["missed"]["trials"], shown[0], twins["trials"], twins["errors"],
                          shown[1], others["trials"], others["errors"], v["pairs"],
+                         v["withheld"]["errors"], v["withheld false"]["errors"],
                          f"{v['cleared']['rate']:.1%}", *(f"{c:.2%}" for c in v["calibration"].values())])  # fmt: skip
     head = ["at the tool's threshold", "null", "AUC of p", "trials of copies", "missed (95 %)", "trials of honest nets", "accused", "false (95 %)",
-            "trials of others' copies", "accused", "pairs", "cleared", *(f"p <= {level:g}" for level in LEVELS)]  # fmt: skip
+            "trials of others' copies", "accused", "pairs", "withheld: copies", "withheld: others", "cleared", *(f"p <= {level:g}" for level in LEVELS)]  # fmt: skip
     return record.table(head, rows)
 
 

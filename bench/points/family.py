@@ -34,6 +34,25 @@ FEW: dict[str, Any] = {"pool": 1.0}
 """The knobs are turned without a choice among candidates: a third of the time."""
 
 
+REDUCED = {
+    ("baseline", "null"),
+    ("baseline", "akh"),
+    ("plain", "confidence, clean start, own class"),
+    ("plain", "confidence, noise start, own class"),
+    ("plain", "margin, clean start, own class"),
+    ("plain", "margin, clean start, other class"),
+    ("parts", "margin + repel"),
+    ("parts", "margin + attract"),
+    ("parts", "margin + both"),
+    ("default", "default"),
+    ("default", "pool 1"),
+    ("pool 1", "0 references"),
+    ("pool 1", "0 copies"),
+    ("pool 1", "confidence"),
+}
+"""What a quarter of an hour's processor time allows: the paper's points, and what each part of ours adds."""
+
+
 def members() -> list[Member]:
     return [
         *(Member("baseline", name, name, references=0, shadows=0) for name in ("null", "akh")),

@@ -8,7 +8,8 @@ Keras or LiteRT; attacks; services that change images on the way.
 Strangers: the other published nets with all that was made of them, and the honest and attacked nets of
 bench/test_population. Points are chosen by twelve honest nets of ours, which play no other part; the null is 16 others,
 drawn anew for every draw. No author published ten trainings of one network, so no net of an owner's architecture or
-recipe is among either. A null of real twins would agree with the owner more and accuse less.
+recipe is among either, and the tool accuses nobody by such references: what it would have said without looking at
+them is reported as `withheld`. "equals choose" adds two published networks to those that choose the points.
 """
 
 from __future__ import annotations
@@ -32,22 +33,19 @@ import torch
 from scipy import stats
 
 from bench import record
-from bench.real_nets import asked, trials
+from bench.real_nets import asked, tables, trials
 from bench.real_nets.convert import NETS, OWNERS, network
 from bench.real_nets.nets import Pixels
-from bench.real_nets.suspects import Someone, everybody
+from bench.real_nets.suspects import WITH_EQUALS, Someone, everybody, taken
+from bench.real_nets.tables import QUERIES
 from bench.real_nets.trials import Trial
 from bench.test_population.store import TestStore
 from whosenet import registry
 from whosenet.networks.images import Images
 from whosenet.networks.predict import accuracy
+from whosenet.questions.answers import Kind
 
-NULL = """No author published ten trainings of one network, so the null is {references} networks trained here on the same images (three small
-architectures, none an owner's; from scratch, on halves, or from a public start; accuracy 0.7 to 0.8), drawn {draws} times,
-never one of the 12 that chose points. So the other authors' networks, better trained and of the owner's family, are strangers
-that the null does not look like: this asks whether they are accused nevertheless."""
-METHODS = ("deepcore", "akh", "null", "ipguard", "sac", "metafinger")
-QUERIES = (5, 10, 20, 50, 100)
+METHODS = ("deepcore", f"deepcore{WITH_EQUALS}", "akh", "null", "ipguard", "sac", "metafinger")
 WORTH = 0.75
 """A copy that keeps less than this share of its owner's accuracy is no loss to the owner; told apart in the tables."""
 NEAREST = 10
@@ -61,7 +59,8 @@ PREPROCESSING = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--methods", nargs="+", default=[m for m in METHODS if m in registry.names("fingerprint")])
+    known_methods = [m for m in METHODS if m.removesuffix(WITH_EQUALS) in registry.names("fingerprint")]
+    parser.add_argument("--methods", nargs="+", default=known_methods)
     parser.add_argument("--owners", nargs="+", choices=OWNERS, default=list(OWNERS))
     parser.add_argument("--draws", type=int, default=5)
     wanted = parser.parse_args()
@@ -76,7 +75,7 @@ def main() -> None:
         "owners": wanted.owners,
         "methods": {m: method(store, m, wanted.owners, people, wanted.draws, known) for m in wanted.methods},
     }  # fmt: skip
-    record.write("test_real", results, table(results), seed=0)
+    record.write("test_real", results, tables.table(results), seed=0)
 
 
 def published(store: TestStore) -> dict[str, Any]:
@@ -118,10 +117,11 @@ def method(
             {"owner": owner.id, "id": p.id, "group": p.group, "derived": p.origin == owner.origin,
              "accuracy": p.accuracy, "worth": _worth(p, known[owner.id]["accuracy"]),
              "agreement": {q: trials.agreement(questions, said[p.id], q) for q in QUERIES}}
-            for p in people if p.id != owner.id and p.origin not in trials.CHOOSERS
+            for p in people if p.id != owner.id and p.origin not in taken(owner.id, name)
         ]  # fmt: skip
+        kind = Kind(trials.architecture(owner.id), known[owner.id]["accuracy"])
         for draw in range(draws):
-            judged += trials.trials(questions, owner, people, said, draw=draw)
+            judged += trials.trials(questions, owner, people, said, draw=draw, chose=taken(owner.id, name), kind=kind)
     return {
         "seconds": {o: asked.seconds(store, o, name) for o in owners},
         "auc": {q: _auc(shares, q) for q in QUERIES},
@@ -174,19 +174,31 @@ def _verdicts(judged: list[Trial], worthless: set[str]) -> dict[str, Any]:
     models = len({t.suspect for t in strangers})
     return {
         "found": {"trials": len(derived), **Counter(t.verdict for t in derived)},
+        "withheld": sum(t.withheld for t in derived),
         "found_worth": {"trials": len(worth), **Counter(t.verdict for t in worth)}, "worthless": sorted(worthless),
         "derived_by_group": _counts(derived), "strangers_by_group": _counts(strangers),
         "strangers": {
             "trials": len(strangers), "models": models, "origins": len({t.origin for t in strangers}),
             **Counter(t.verdict for t in strangers), "accused": len(accused),
+            "withheld": sum(t.withheld for t in strangers),
             "accused_models": len({t.suspect for t in accused}),
             "accused_bound_95": _upper(len({t.suspect for t in accused}), models),
-            "least_log10_p": min(t.log10_p for t in strangers),
+            "by_owner_and_origin": _origins(strangers), "least_log10_p": min(t.log10_p for t in strangers),
             "p_at_most": {str(p): float(np.mean([t.log10_p <= np.log10(p) for t in strangers])) for p in (0.1, 0.01, 0.001)},
         },
         "accused": [asdict(t) for t in accused], "cleared_copies": [asdict(t) for t in derived if t.verdict == "independent"],
         "unproven_copies": dict(Counter(t.suspect + ": " + t.reason.split(";")[0][:60] for t in derived if t.verdict == "inconclusive")),
     }  # fmt: skip
+
+
+def _origins(strangers: list[Trial]) -> dict[str, dict[str, Any]]:
+    """By owner and by the training a stranger goes back to, all of ours as one."""
+    known = {net.origin for net in NETS.values()}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for t in strangers:
+        said = "withheld" if t.withheld else t.verdict
+        found[f"{t.owner}: {t.origin if t.origin in known else 'ours'}"].update(["trials", said])
+    return {key: dict(counts) for key, counts in sorted(found.items())}
 
 
 def _upper(hits: int, models: int) -> float:
@@ -195,68 +207,11 @@ def _upper(hits: int, models: int) -> float:
 
 
 def _counts(judged: list[Trial]) -> dict[str, dict[str, int]]:
+    """By group, the verdicts; of those that are inconclusive, which were withheld."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for t in judged:
-        found[t.group][t.verdict] += 1
+        found[t.group].update([t.verdict, *(["withheld"] if t.withheld else [])])
     return {group: dict(counts) for group, counts in found.items()}
-
-
-def table(results: dict[str, Any]) -> str:
-    methods = results["methods"]
-    parts = [
-        "Published networks, as converted (accuracy on CIFAR-10's 10,000 test images):",
-        record.table(
-            ["network", "accuracy", *(f"fed {how}" for how in PREPROCESSING)],
-            [[n, r["accuracy"], *r["by_preprocessing"].values()] for n, r in results["published"].items()],
-        ),
-        f"Owners: {', '.join(results['owners'])}. {NULL.format(**results)}",
-        f"AUC by labels alone, derived against {results['origins']} trainings and what was made of them:",
-        record.table(
-            ["method", *(f"{q} queries" for q in QUERIES), "100, copies worth having", "worst owner", "seconds a fingerprint"],
-            [[m, *r["auc"].values(), r["auc_worth"][QUERIES[-1]], min(r["auc_by_owner"].values()), float(np.mean(list(r["seconds"].values())))] for m, r in methods.items()],
-        ),
-        f"Verdicts at alpha 0.001, {results['draws']} draws of {results['references']} null references:",
-        record.table(
-            ["method", "copies: found / inconclusive / cleared", "those worth having", "strangers: trials", "models", "accused", "cleared", "least p (log10)"],
-            [_verdict_row(m, r) for m, r in methods.items()],
-        ),
-    ]  # fmt: skip
-    first = next(iter(methods.values()))
-    parts += [
-        f"{next(iter(methods))}, by kind of derived net:",
-        record.table(
-            ["kind", "agreement: least", "median", "AUC at 20", "AUC at 100", "found", "inconclusive", "cleared"],
-            [_group_row(g, first) for g in first["auc_by_group"]],
-        ),
-        f"{next(iter(methods))}, strangers:",
-        record.table(
-            ["kind", "agreement: median", "largest", "accused", "inconclusive", "cleared"],
-            [_stranger_row(g, c, first) for g, c in first["strangers_by_group"].items()],
-        ),
-    ]
-    return "\n\n".join(parts)
-
-
-def _verdict_row(name: str, r: dict[str, Any]) -> list[Any]:
-    cells = [
-        [r[part].get(v, 0) for v in ("derived", "inconclusive", "independent")] for part in ("found", "found_worth")
-    ]
-    s = r["strangers"]
-    return [name, *(" / ".join(map(str, c)) for c in cells), s["trials"], s["models"],
-            s["accused"], s.get("independent", 0), s["least_log10_p"]]  # fmt: skip
-
-
-def _group_row(group: str, r: dict[str, Any]) -> list[Any]:
-    least, median, _ = r["agreement_by_group"][f"derived: {group}"]
-    counts = r["derived_by_group"].get(group, {})
-    by_queries = r["auc_by_group"][group]
-    return [group, least, median, by_queries[20], by_queries[100],
-            *(counts.get(v, 0) for v in ("derived", "inconclusive", "independent"))]  # fmt: skip
-
-
-def _stranger_row(group: str, counts: dict[str, int], r: dict[str, Any]) -> list[Any]:
-    _, median, most = r["agreement_by_group"][f"stranger: {group}"]
-    return [group, median, most, *(counts.get(v, 0) for v in ("derived", "inconclusive", "independent"))]
 
 
 if __name__ == "__main__":

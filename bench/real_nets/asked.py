@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.real_nets.convert import network
-from bench.real_nets.suspects import Matrix, Someone, cache_folder, choosers
+from bench.real_nets.suspects import WITH_EQUALS, Matrix, Someone, cache_folder, choosers, equals
 from bench.test_population.data import EVALUATED
 from bench.test_population.store import TestStore
 from whosenet import registry
@@ -44,7 +44,8 @@ def fingerprint(store: TestStore, owner: str, method: str) -> QuerySet:
         return queryset.load(path)
     began = time.process_time()
     references = [store.network(record) for record in choosers(store)]
-    made: QuerySet = registry.load("fingerprint", method)().make(
+    references += [network(name) for name in equals(owner, method)]
+    made: QuerySet = registry.load("fingerprint", method.removesuffix(WITH_EQUALS))().make(
         network(owner), owner_images(store), references, points=POINTS, seed=0
     )
     seconds = round(time.process_time() - began, 1)

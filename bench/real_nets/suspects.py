@@ -27,6 +27,16 @@ CHOOSERS = tuple(
     for one in ("full.3", "half-a.2", "half-b.2", "sibling.3")
 )
 """Honest nets of ours that choose points, of every kind. They, and what was made of them, are in no other role."""
+EQUALS = {
+    "akamaster-resnet20": ("deepjudge-resnet20", "tiny-ic-a-h5"),
+    "akamaster-resnet32": ("deepjudge-resnet20", "tiny-ic-a-h5"),
+    "deepjudge-resnet20": ("akamaster-resnet20", "tiny-ic-a-h5"),
+    "tiny-ic-a-h5": ("akamaster-resnet20", "deepjudge-resnet20"),
+    "tiny-ic-b-tflite": ("akamaster-resnet20", "deepjudge-resnet20"),
+}
+"""Two nets by other authors, about as good as the owner's, that choose points beside ours where a method's name ends in
+WITH_EQUALS. Ours are all weaker than any published one, and points that ours leave may be what every good net says."""
+WITH_EQUALS = ", equals choose"
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,16 @@ def _ours(store: TestStore) -> Iterator[Someone]:
 
 def _ask(store: TestStore, record: Record, x: Pixels) -> Matrix:
     return probabilities(store.load(record), x)
+
+
+def equals(owner: str, method: str) -> tuple[str, ...]:
+    """Ids of the published nets that chose points of `owner` beside ours."""
+    return EQUALS[owner] if method.endswith(WITH_EQUALS) else ()
+
+
+def taken(owner: str, method: str) -> frozenset[str]:
+    """Origins that chose points: in no other role."""
+    return frozenset({*CHOOSERS, *(NETS[name].origin for name in equals(owner, method))})
 
 
 def choosers(store: TestStore) -> list[Record]:

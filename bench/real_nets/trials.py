@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.real_nets.suspects import CHOOSERS, Matrix, Someone
 from whosenet.judging.verdict import judge
-from whosenet.questions.answers import NO_ANSWER, Answers, Stack
+from whosenet.questions.answers import NO_ANSWER, Answers, Kind, Stack
 from whosenet.questions.evidence import Evidence
 from whosenet.questions.queryset import QuerySet
 from whosenet.thresholds import PROBE_ALPHA
@@ -22,6 +22,7 @@ OWN = ("ftal", "rtal", "prune-50", "int4", "adversarial-training", "distil", "ex
 
 @dataclass(frozen=True)
 class Trial:
+    owner: str
     suspect: str
     origin: str
     group: str
@@ -31,6 +32,11 @@ class Trial:
     independence_p: float | None
     controls: float | None
     reason: str
+
+    @property
+    def withheld(self) -> bool:
+        """Beyond chance, and not called derived only because the references are not like the owner."""
+        return self.verdict == "inconclusive" and "they accuse nobody" in self.reason
 
 
 def agreement(questions: QuerySet, said: Matrix, first: int) -> float:
@@ -52,11 +58,15 @@ def trials(
     said: dict[str, Matrix],
     *,
     draw: int,
+    chose: frozenset[str],
+    kind: Kind,
     labels_only: bool = True,
 ) -> Iterator[Trial]:
-    """Everybody judged against draw `draw` of honest nets of ours, which is in no other role then."""
+    """Everybody judged against draw `draw` of honest nets of ours, which is in no other role then; nor are those that `chose`
+    the points. `kind`: what the owner is."""
     references = drawn(people, draw)
-    taken = {*references, *CHOOSERS}
+    kinds = {p.id: Kind(architecture(p.id), p.accuracy) for p in people}
+    taken = {*references, *chose}
     for one in people:
         if one.origin in taken or one.id == owner.id:
             continue
@@ -64,10 +74,10 @@ def trials(
         own = [p for p in people if p.origin == owner.origin and p.group in OWN and p.id != one.id]
         evidence = Evidence(
             questions.expected, questions.probabilities, questions.control, _answers(said[one.id], labels_only),
-            _stack(references, said), _stack([p.id for p in own], said), questions.score,
+            _stack(references, said, kinds), _stack([p.id for p in own], said, kinds), questions.score, kind,
         )  # fmt: skip
         found = judge(evidence, alpha=PROBE_ALPHA)
-        yield Trial(one.id, one.origin, one.group, derived, found.verdict, found.log10_p, found.independence_p,
+        yield Trial(owner.id, one.id, one.origin, one.group, derived, found.verdict, found.log10_p, found.independence_p,
                     found.control_accuracy, found.reasons[0])  # fmt: skip
 
 
@@ -84,6 +94,11 @@ def _answers(said: Matrix, labels_only: bool) -> Answers:
     return Answers(labels, None if labels_only else said)
 
 
-def _stack(ids: Sequence[str], said: dict[str, Matrix]) -> Stack:
+def architecture(net: str) -> str:
+    """A name for it, for nets of ours and for published ones (files and copies of one go by its name)."""
+    return net.split(".")[1] if net.startswith("cifar10.") else net
+
+
+def _stack(ids: Sequence[str], said: dict[str, Matrix], kinds: dict[str, Kind]) -> Stack:
     rows = np.stack([said[name] for name in ids])
-    return Stack(tuple(ids), tuple(ids), rows.argmax(2).astype(np.int64), rows)
+    return Stack(tuple(ids), tuple(ids), rows.argmax(2).astype(np.int64), rows, tuple(kinds[i] for i in ids))

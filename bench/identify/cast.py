@@ -18,8 +18,9 @@ owner; the owner's architecture and start agree most."""
 REFERENCES = {"twins": None, "all": None, "ten own": 20, "mixed": 20}
 """twins: all nets of the owner's architecture with a start like the owner's (from scratch, or from the same public
 start) that chose no point, but the suspect: what `whosenet twins` makes, and the kind that agrees most. all: every
-honest net that chose no point. ten own: so many of these, the fewest of the owner's architecture that the tool accepts
-and others, by lot. mixed: so many by lot, so that a kind may be missing; on CIFAR-10 the tool accuses nobody by them."""
+honest net that chose no point. ten own: so many of these, OWN_KIND of the owner's architecture (whatever their start) and
+others, by lot; the tool accepts them if they are as accurate as the owner's. mixed: so many by lot, so that a kind may
+be missing; on CIFAR-10 the tool accuses nobody by them."""
 OWN_KIND = thresholds.MIN_REFERENCES
 FEWEST = 12
 """... and never fewer than this, where the image set has so few."""

@@ -70,9 +70,10 @@ PROBE_ALPHA = 1e-3
 MIN_REFERENCES = 10
 """Fewer null references than this: no verdict. The spread between models is then mostly a guess."""
 
-ACCURACY_GAP = 0.1
-"""References that get so much fewer clean images right than the owner's model accuse nobody: better strangers would
-agree with the owner more than they do. Halves of the data, as `whosenet twins` draws them, cost 0.09 at most."""
+ACCURACY_GAP = 0.06
+"""Where the best MIN_REFERENCES of the owner's architecture get so much fewer clean images right than the owner's
+model, nobody is accused: better strangers would agree with the owner more. Twins, half of them trained on half of the
+data, are 0.02 to 0.04 below (docs/methods/deepcore.md)."""
 
 COPY_P = 0.02
 """A suspect is cleared only if at most this share of derived copies of the owner's own making agrees as little ..."""

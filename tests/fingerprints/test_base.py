@@ -42,7 +42,7 @@ def test_the_owner_is_described_and_measured_on_images_of_its_own() -> None:
     owner, images = small.owner(), small.images()
     made, again, other = (Null().make(owner, images, points=20, seed=seed) for seed in (1, 1, 2))
     clean = made.yardstick
-    assert made.kind.architecture == architecture_of(small.twins()[0].module) and len(clean) == min(200, len(images))
+    assert made.kind.architecture == architecture_of(small.twins()[0].module) and len(clean) == min(1000, len(images))
     assert made.kind.accuracy == clean.accuracy(logits(owner.module, clean.images).argmax(1))
     assert np.array_equal(again.yardstick.images, clean.images) and again.digest == made.digest
     assert not np.array_equal(other.yardstick.images, clean.images)

@@ -18,7 +18,7 @@ WORSE = 2.0
 """Points by which a network must be worse than another to have e times its say."""
 SURE = 0.5
 """A control's known answer should have at least this probability from everybody who chooses."""
-YARDSTICK, YARDSTICK_BYTES = 200, 1 << 26
+YARDSTICK, YARDSTICK_BYTES = 1000, 1 << 26
 
 
 def controls(images: Images, said: Sequence[Matrix], count: int) -> tuple[Images, Rows]:

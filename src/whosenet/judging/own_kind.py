@@ -2,7 +2,7 @@
 
 Networks of one architecture, trained for one task to one accuracy, agree more than others do. References of another
 kind, or weaker ones, agree with the owner's model less, and against them every good network of its family looks like a
-copy: sixteen small nets as the null accused published ResNets by other authors in 266 of 3,995 trials
+copy: sixteen small nets as the null would accuse published ResNets by other authors in 237 of 3,995 trials
 (docs/methods/deepcore.md). They may stay in the null, which takes those that agree most for a kind of their own, but
 nobody is accused without MIN_REFERENCES of the owner's kind.
 

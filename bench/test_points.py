@@ -2,7 +2,7 @@
 
     python -m bench.test_population.build      # once: the honest nets
     python bench/test_points.py --reduced      # results/test_points.{json,md}: one owner, the settings that tell most
-    python bench/test_points.py                # the same for all; resumable; hours
+    python bench/test_points.py                # all settings, all owners; resumable
 
 Development owners are CIFAR-10's nets numbered 0 (`bench/points/cast.py`); defaults were chosen on these. What the
 tool achieves is reported by `bench/test_identify.py` on the other owners and image sets, none of which is used here.

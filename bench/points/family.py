@@ -50,7 +50,7 @@ REDUCED = {
     ("pool 1", "0 copies"),
     ("pool 1", "confidence"),
 }
-"""What a quarter of an hour's processor time allows: the paper's points, and what each part of ours adds."""
+"""For a first look: the paper's points, and what each part of ours adds."""
 
 
 def members() -> list[Member]:

@@ -36,7 +36,7 @@ class DeepCore(Fingerprint):
     the decision boundary. Its plain form is `objective=confidence, target=own, repel=0, attract=0, shadows=0,
     epsilon=0, smooth=0, transforms=false`; optimiser, steps and starts are our reconstruction.
 
-    Ours, every part of it measured (bench/results/test_points.md):
+    Ours (bench/test_points.py varies each part; it has not been run with these defaults, docs/methods/deepcore.md):
     `objective=margin`: softness * softplus(-margin / softness), margin = the target's logit minus the best other.
     `target=other`: every point is steered to another class than its start's, all pairs of classes in turn.
     `repel`: weight of the same loss, turned round, on the references (as conferrable examples, Lukas et al. 2021).

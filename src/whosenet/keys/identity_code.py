@@ -83,7 +83,12 @@ def identify(keys: Sequence[Key], soft: Soft, patterns: int, *, alpha: float = 1
 
 def _reading(key: Key, values: NDArray[np.float64], pattern: int, errors: int, *, tries: int) -> Reading:
     payload, _ = decode(values * (1.0 - 2.0 * mask(key, pattern)))
-    return Reading(payload == identity_bits(key), pattern, errors, min(0.0, _log10_tail()[errors] + log10(tries)))
+    return Reading(payload == identity_bits(key), pattern, errors, _log10_chance(errors, tries))
+
+
+def _log10_chance(errors: int, tries: int) -> float:
+    """log10 of the chance (at most 1, Bonferroni) that one of so many random words is within `errors` of given bits."""
+    return min(0.0, _log10_tail()[errors] + log10(tries))
 
 
 def _distances(keys: Sequence[Key], values: NDArray[np.float64], patterns: int) -> NDArray[np.int64]:
@@ -108,4 +113,4 @@ def _masks(keys: Iterable[Key], patterns: Iterable[int]) -> Bits:
 def _log10_tail() -> list[float]:
     """log10 of P(Binomial(60, 1/2) <= d) for d = 0..60, exact."""
     sums = np.cumsum(np.array([comb(BITS, d) for d in range(BITS + 1)], object))
-    return [log10(int(total)) - BITS * log10(2) for total in sums]
+    return [log10(int(total) / 2**BITS) for total in sums]

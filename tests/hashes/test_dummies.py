@@ -68,22 +68,34 @@ def test_edited_and_widened_copies_stay_near(edit: str) -> None:
     assert code(model).log10_p(code(copy)) <= -9  # type: ignore[attr-defined]
 
 
-def test_what_has_no_parallel_slices_is_returned_as_it_is() -> None:
-    """Zeros among them: a pruned filter is no dummy."""
+class Nothing:
+    """No other tensor tells anything."""
+
+    def target(self, units: int) -> int | None:
+        return None
+
+    def groups(self, units: int) -> list[np.ndarray]:
+        return []
+
+
+def test_what_training_left_is_returned_as_it_is() -> None:
+    """Zeros are pruning, a few parallel slices chance, many that are all parallel to one another dead units."""
     for shape in ((96, 64), (32, 48, 9)):
         whole = np.random.default_rng(3).standard_normal(shape)
         whole[5] = 0
-        assert condensed(whole, (0, 1)) is whole
-    short = np.ones((64, 9))
-    assert condensed(short, (0,)) is short, "nine numbers are parallel by chance"
-    assert condensed(np.ones((200, 200)), (0, 1)).shape == (1, 1)
-    assert condensed(np.ones((600, 600)), (0, 1)).shape == (600, 600), "a layer whose units all say the same"
+        assert condensed(whole, (0, 1), Nothing()) is whole
+        whole[6:8] = whole[8:10]
+        assert condensed(whole, (0, 1), Nothing()) is whole
+        whole[10:25] = whole[9] * 1e-1
+        assert condensed(whole, (0, 1), Nothing()) is whole
+    for same in (np.ones((64, 9)), np.ones((200, 200)), np.ones((600, 600))):
+        assert condensed(same, (0, 1), Nothing()) is same
 
 
 def test_parallel_slices_become_one() -> None:
     whole = np.random.default_rng(4).standard_normal((40, 64))
-    more = np.concatenate([whole, 3 * whole[:2], -0.5 * whole[2:3], np.zeros((1, 64))])
-    found = condensed(more, (0, 1))
+    more = np.concatenate([whole, 3 * whole[:5], -0.5 * whole[5:8], np.zeros((1, 64))])
+    found = condensed(more, (0, 1), Nothing())
     assert found.shape == whole.shape
     length = np.linalg.norm(found, axis=1)
     cosine = np.abs((found @ whole.T) / length[:, None] / np.linalg.norm(whole, axis=1))

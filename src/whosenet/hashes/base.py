@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -81,11 +82,17 @@ class Hash(ABC):
         """m_eff: how many independent features the code stands on."""
 
     def features(self, weights: Weights) -> Features:
+        return self.collected(weights, self.tensor_features)
+
+    def collected(
+        self, weights: Weights, each: Callable[[Tensor], tuple[Shape, NDArray[np.float64]] | str]
+    ) -> Features:
+        """What `each` says of the tensors that may speak."""
         out = Features()
         looked_at, beyond = heaviest(weights.tensors)
         out.left_out |= {t.name: "beyond the largest tensors" for t in beyond}
         for tensor in looked_at:
-            got = why_left_out(tensor) or self.tensor_features(tensor)
+            got = why_left_out(tensor) or each(tensor)
             if isinstance(got, str):
                 out.left_out[tensor.name] = got
             elif not out.add(*got):

@@ -20,6 +20,7 @@ from whosenet.hashes.canonical import Shape, canonical, heaviest
 from whosenet.hashes.krylov import coefficients
 from whosenet.hashes.merge import condensed
 from whosenet.hashes.phase import SINGLE, TAPS, centred, image
+from whosenet.hashes.widened import Widened
 from whosenet.weights.base import Tensor, Weights
 
 MIN_UNITS = 8
@@ -57,7 +58,9 @@ class Invariant(Hash):
 
     def features(self, weights: Weights) -> Features:
         """Those of the tensors and of the products of attention: cosines, by shape."""
-        out, (tensors, _) = super().features(weights), heaviest(weights.tensors)
+        tensors, _ = heaviest(weights.tensors)
+        told = widened(tensors)
+        out = self.collected(weights, lambda tensor: self._features_of(tensor, told))
         turned = stored_turned(tensors)
         for heads in attentions(tensors):
             for kind, product in products(heads, turned):
@@ -70,20 +73,21 @@ class Invariant(Hash):
         return out
 
     def tensor_features(self, tensor: Tensor) -> tuple[Shape, NDArray[np.float64]] | str:
-        layout = canonical(tensor.shape)
-        if layout.shape[0] < MIN_UNITS:
+        return self._features_of(tensor, widened([tensor]))
+
+    def _features_of(self, tensor: Tensor, told: Widened) -> tuple[Shape, NDArray[np.float64]] | str:
+        if canonical(tensor.shape).shape[0] < MIN_UNITS:
             return "too few numbers"
         if tensor.elements > LARGEST:
             return "too many numbers"
-        kind = np.float64 if tensor.elements <= DOUBLE else np.float32
-        whole = np.asarray(tensor.raw()).astype(kind).reshape(layout.squeezed).transpose(layout.order)
+        whole = numbers(tensor)
         if not np.isfinite(whole).all():
             return "not finite"
-        whole = condensed(whole, sorted({axis for view in views(layout.shape) for axis in view}))
+        whole = condensed(whole, unit_axes(whole.shape), told)
         layout = canonical(whole.shape)
-        whole = whole.reshape(layout.squeezed).transpose(layout.order)
         if layout.shape[0] < MIN_UNITS:
             return "too few numbers"
+        whole = whole.reshape(layout.squeezed).transpose(layout.order)
         return layout.shape, self._sums([self._blocks(whole, view) for view in views(layout.shape)], layout.shape)
 
     def _blocks(self, whole: NDArray[Any], view: tuple[int, ...]) -> list[NDArray[np.float64]]:
@@ -122,6 +126,21 @@ class Invariant(Hash):
             count.update({k: n * weight for k, n in Counter(plan(shape)).items()})
         total = sum(count.values())
         return total**2 / (KAPPA * sum(n * n for n in count.values())) if total >= MIN_BLOCKS else 0.0
+
+
+def numbers(tensor: Tensor) -> NDArray[Any]:
+    """float32 or float64, in canonical axes."""
+    layout = canonical(tensor.shape)
+    kind = np.float64 if tensor.elements <= DOUBLE else np.float32
+    return np.asarray(tensor.raw()).astype(kind).reshape(layout.squeezed).transpose(layout.order)
+
+
+def widened(tensors: list[Tensor]) -> Widened:
+    return Widened(tensors, numbers, unit_axes, LARGEST)
+
+
+def unit_axes(shape: Shape) -> list[int]:
+    return sorted({axis for view in views(shape) for axis in view})
 
 
 @lru_cache(maxsize=512)

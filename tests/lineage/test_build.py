@@ -16,7 +16,7 @@ from tests.nets import int8, low_rank, net, noisy, pruned, save
 from whosenet.cli import app
 from whosenet.errors import UnreadableInput, UsageError
 from whosenet.lineage.build import lineage
-from whosenet.lineage.document import document
+from whosenet.lineage.document import document, mixture
 from whosenet.lineage.page import page, write_page
 
 HOSTILE = "<script>alert('x')</script>&\x1b[31m\"{a}.safetensors"
@@ -64,6 +64,9 @@ def test_a_merge_names_both_parents_and_their_shares(found: dict[str, Any]) -> N
     assert dict(zip(names, merge["shares"], strict=True)) == pytest.approx(
         {"noisy.safetensors": 0.3, "second.safetensors": 0.7}, abs=0.01
     )
+    for share, (low, high) in zip(merge["shares"], merge["intervals"], strict=True):
+        assert low - 1e-4 <= share <= high + 1e-4 and high - low < 0.05
+    assert f"{merge['shares'][0]:.2f} ({merge['intervals'][0][0]:.2f}-" in mixture(merge, ["A"] * 20)
 
 
 def test_strangers_copies_and_broken_files_are_told(found: dict[str, Any]) -> None:

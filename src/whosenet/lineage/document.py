@@ -48,8 +48,16 @@ def _edge(edge: Edge, found: Lineage) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def mixture(merge: dict[str, Any], names: list[str]) -> str:
+    """ "0.62 (0.60-0.64) of X and 0.38 (0.36-0.40) of Y" from a merge of the document."""
+    spans = [f" ({low:.2f}-{high:.2f})" for low, high in merge["intervals"] or []] or ["", ""]
+    parts = zip(merge["shares"], spans, merge["parents"], strict=True)
+    return " and ".join(f"{share:.2f}{span} of {names[p]}" for share, span, p in parts)
+
+
 def _merge(merge: Merge) -> dict[str, Any]:
     return {
         "child": merge.child, "parents": [merge.first, merge.second],
         "shares": [round(merge.share, 4), round(1 - merge.share, 4)], "off": round(merge.off, 6),
+        "intervals": [[round(x, 4) for x in pair] for pair in merge.intervals] if merge.intervals else None,
     }  # fmt: skip

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whosenet.errors import UsageError
 from whosenet.lineage.portrait import Portrait
+from whosenet.verify.merge import shares
 from whosenet.weights import open_weights
 
 Array = NDArray[np.float64]
@@ -29,6 +32,8 @@ class Merge:
     second: int
     share: float
     off: float
+    intervals: tuple[tuple[float, float], tuple[float, float]] | None = None
+    """95 % intervals of the shares of `first` and of `second`, from how much tensors differ; None if too few tell."""
 
 
 def merges(portraits: list[Portrait], members: list[int]) -> list[Merge]:
@@ -42,8 +47,21 @@ def merges(portraits: list[Portrait], members: list[int]) -> list[Merge]:
             m for pair in combinations([k for k in vectors if k != child], 2) if (m := _between(vectors, child, *pair))
         ]
         if fits:
-            found.append(min(fits, key=lambda m: m.off))
+            found.append(_measured(portraits, min(fits, key=lambda m: m.off)))
     return found
+
+
+def _measured(portraits: list[Portrait], merge: Merge) -> Merge:
+    """With the shares that all tensors give, and their intervals."""
+    with ExitStack() as stack:
+        mix, *parents = (
+            stack.enter_context(open_weights(portraits[k].path)) for k in (merge.child, merge.first, merge.second)
+        )
+        try:
+            first, second = shares(mix, parents).shares
+        except UsageError:
+            return merge
+    return replace(merge, share=first.share, intervals=((first.low, first.high), (second.low, second.high)))
 
 
 def _between(vectors: dict[int, Array], child: int, first: int, second: int) -> Merge | None:

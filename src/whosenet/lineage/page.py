@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whosenet import files
+from whosenet.lineage.document import mixture
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LONGEST = 200, 34, 24, 56, 26
 """Of a box and of the space between, in pixels; characters of a name that are drawn."""
@@ -67,7 +68,7 @@ def _family(number: int, family: dict[str, Any], names: list[str]) -> str:
 
 def _mixed(merge: dict[str, Any], names: list[str]) -> str:
     parents = " + ".join(_text(names[p]) for p in merge["parents"])
-    why = f"{merge['shares'][0]:.0%} and {merge['shares'][1]:.0%}, {merge['off']:.1%} off the line between them"
+    why = f"{_text(mixture(merge, names))}; {merge['off']:.1%} off the line between them"
     return f"<tr><td>{parents}</td><td>{_text(names[merge['child']])}</td><td>merge</td><td>{why}</td></tr>"
 
 

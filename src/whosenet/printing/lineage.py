@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whosenet.lineage.document import mixture
 from whosenet.printing.console import console, shown
 
 
@@ -17,9 +18,7 @@ def show(document: dict[str, Any]) -> None:
             out.print(f"  {names[top]}")
             _below(out, family, names, top, 1)
         for m in family["merges"]:
-            first, second = (names[p] for p in m["parents"])
-            share = f"{m['shares'][0]:.0%} of {first}, {m['shares'][1]:.0%} of {second}"
-            out.print(f"  {names[m['child']]}  [dim]merge: {share}[/dim]")
+            out.print(f"  {names[m['child']]}  [dim]merge: {mixture(m, names)}[/dim]")
     if document["alone"]:
         out.print(f"Without relatives here: {', '.join(names[i] for i in document['alone'])}")
     for m, name in zip(document["models"], names, strict=True):

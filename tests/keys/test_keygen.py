@@ -60,6 +60,11 @@ def test_for_people(run: Run, tmp_path: Path) -> None:
     assert not any(part in out for part in private(tmp_path / "k"))
 
 
+def test_the_method_that_is_to_be_bound(tmp_path: Path) -> None:
+    key = keygen("Acme", tmp_path / "k", method={"watermark": "deephiding", "hiding": "ab" * 32})
+    assert load_public(tmp_path / "k.pub").method == key.method == {"watermark": "deephiding", "hiding": "ab" * 32}
+
+
 @pytest.mark.parametrize("there", ["k", "k.pub"])
 def test_nothing_is_overwritten(run: Run, tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")

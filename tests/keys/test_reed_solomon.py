@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whosenet.errors import MissingExtra
 from whosenet.keys import ordered_statistics, reed_solomon
 from whosenet.keys.reed_solomon import BITS, PAYLOAD, decode, encode, encode_all
 
@@ -130,3 +132,10 @@ def test_ordered_statistics_propose_words_of_the_code() -> None:
     heads = words[:, :PAYLOAD].astype(np.int64) @ (1 << np.arange(PAYLOAD)[::-1])
     assert words.shape == (301, BITS) and len(set(heads.tolist())) == 301
     assert np.array_equal(words, encode_all(heads))
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "reedsolo", None)
+    reed_solomon._codec.cache_clear()
+    with pytest.raises(MissingExtra, match=r"whosenet\[prove\]"):
+        encode(1)

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "format": ("whosenet.weights", "Reader"),
     "hash": ("whosenet.hashes", "Hash"),
     "fingerprint": ("whosenet.fingerprints", "Fingerprint"),
+    "watermark": ("whosenet.watermarks", "Watermark"),
     "attack": ("whosenet.attacks", "Attack"),
 }
 """kind -> (package, name of the base class in its `base` module)."""

@@ -73,7 +73,7 @@ MIN_REFERENCES = 10
 ACCURACY_GAP = 0.06
 """Where the best MIN_REFERENCES of the owner's architecture get so much fewer clean images right than the owner's
 model, nobody is accused: better strangers would agree with the owner more. Twins, half of them trained on half of the
-data, are 0.02 to 0.04 below (docs/methods/deepcore.md)."""
+data, are 0.02 to 0.06 below (docs/methods/deepcore.md)."""
 
 COPY_P = 0.02
 """A suspect is cleared only if at most this share of derived copies of the owner's own making agrees as little ..."""
@@ -105,3 +105,24 @@ trained apart: 0.33 and more on digits; siblings fine-tuned from one start on CI
 
 MIN_QUESTIONS_COPIES = 20
 """... judged by so many questions at least."""
+
+
+# PROVE: marks (whosenet.judging.marks).
+
+VERIFY_ALPHA = 1e-6
+"""Default rate at which `verify` may find the mark of a key in a model made without it."""
+
+VERIFY_BUDGET = 200
+"""Default number of questions of `verify`, clean covers and decoys included."""
+
+MARK_CLEAN = 0.3
+"""A suspect that gets no more of the clean covers right than this (or twice a guesser) is told to be broken."""
+
+MARKED = 0.95
+"""Least share of triggers, on covers held out, that lead to their target for `embed` to call a model marked ..."""
+
+LOST_ACCURACY = 0.02
+"""... and it writes nothing if the model lost more accuracy than this on images held out ..."""
+
+LOST_Z = 1.645
+"""... unless that is within so many standard errors of the paired difference: few images tell little."""

@@ -1,4 +1,4 @@
-"""PROVE's verbs: keygen."""
+"""PROVE's verbs: keygen, embed, verify, trigger, reveal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whosenet.cli.app import Json, app
+from whosenet.cli.app import Json, app, checked_alpha
 
 
 @app.command()
@@ -26,3 +26,126 @@ def keygen(
 
     key = run(owner, out, logo=logo, created=datetime.now(UTC).date().isoformat(), note=note)
     printing.minted(key, out, as_json=json)
+
+
+Suspect = Annotated[str, typer.Argument(help="SPEC, net.onnx, a Keras or TFLite file, or an http(s):// endpoint.")]
+KeyFile = Annotated[Path, typer.Option(help="A key file made by `whosenet keygen`.")]
+Data = Annotated[Path, typer.Option(help="Labelled images: an .npz with x and y, or a folder of class folders.")]
+
+
+@app.command()
+def embed(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="file.py:factory@weights, your own classifier.")],
+    key: KeyFile,
+    data: Data,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The marked weights (.safetensors).")],
+    json: Json = False,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train anew, and an unmarked control beside it.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
+    lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
+    optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
+    rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
+) -> None:
+    """Mark a classifier with a key. Goes on where it was stopped; the network given is never changed."""
+    from whosenet.keys.key import load
+    from whosenet.marking.recipe import Recipe
+    from whosenet.printing import probe as progress
+    from whosenet.printing import prove as printing
+    from whosenet.proving.embedding import embed as run
+
+    usual = Recipe()
+    recipe = Recipe(
+        epochs=epochs or usual.epochs, lr=lr or (usual.lr if optimizer == "sgd" else 3e-3), optimizer=optimizer,
+        rehearse=rehearse, seed=seed, flip=flip,
+    )  # fmt: skip
+    with progress.stages("marking") as on_stage:
+        found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)
+    printing.embedded(found, out, as_json=json)
+
+
+@app.command()
+def verify(
+    suspect: Suspect,
+    key: KeyFile,
+    data: Data,
+    json: Json = False,
+    alpha: Annotated[float, typer.Option(help="False-claim rate.")] = 1e-6,
+    budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
+    tried: Annotated[int, typer.Option(min=1, help="How many keys you are trying on this suspect in all.")] = 1,
+    transcript: Annotated[
+        Path | None, typer.Option(help="Keep every answer in this file and go on from it (endpoints: always kept).")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an endpoint's answer.")] = 30.0,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Most questions a second to an endpoint.")] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the endpoint's bearer token (never written down).")
+    ] = None,
+    header: Annotated[list[str] | None, typer.Option(help="NAME: VALUE or NAME: env:VARIABLE; repeatable.")] = None,
+    input_: Annotated[str, typer.Option("--input", help="How pixels go in: layout=nhwc,scale=255,mean=r:g:b,...")] = "",
+    output: Annotated[str, typer.Option(help="Name of the output that holds the scores.")] = "",
+    protocol: Annotated[str, typer.Option(help="auto, oip (Open Inference Protocol v2) or huggingface.")] = "auto",
+    retries: Annotated[int, typer.Option(min=0, max=100, help="Repeats of a failing request.")] = 4,
+) -> None:
+    """Is my mark in the model behind this interface, and whose name do the questions bear?"""
+    from whosenet.keys.key import load
+    from whosenet.networks.images import load_images
+    from whosenet.printing import probe as progress
+    from whosenet.printing import prove as printing
+    from whosenet.probing.asking import transcript_path
+    from whosenet.proving.verifying import verify as run
+    from whosenet.suspects.address import public
+    from whosenet.suspects.open import open_suspect
+
+    held, images = load(key), load_images(data)
+    kept = transcript or (transcript_path(key, suspect) if "://" in suspect else None)
+    opened = open_suspect(
+        suspect, timeout=timeout, rate=rate, token_env=token_env, headers=header or (), input=input_, output=output,
+        protocol=protocol, retries=retries,
+    )  # fmt: skip
+    with opened as asked, progress.counting("asking", budget) as on_step:
+        found = run(
+            asked,
+            held,
+            images,
+            alpha=checked_alpha(alpha),
+            budget=budget,
+            tried=tried,
+            transcript=kept,
+            on_step=on_step,
+        )
+    printing.verified(found, public(suspect), as_json=json)
+
+
+@app.command()
+def trigger(
+    image: Annotated[Path, typer.Argument(help="A picture to serve as the cover.")],
+    key: KeyFile,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the carrier is written (PNG).")],
+    json: Json = False,
+    pattern: Annotated[int, typer.Option(min=0, help="Which of the key's patterns.")] = 0,
+) -> None:
+    """Put a pattern of the key on a picture: a trigger of the marked model, and a carrier of the identity."""
+    from whosenet.keys.key import load
+    from whosenet.printing import prove as printing
+    from whosenet.proving.pictures import carrier
+
+    quality = carrier(image, load(key), out, pattern)
+    printing.carried(out, pattern, quality, as_json=json)
+
+
+@app.command()
+def reveal(
+    image: Annotated[list[Path], typer.Argument(help="One or several pictures that bear one pattern.")],
+    key: KeyFile,
+    json: Json = False,
+) -> None:
+    """Read from pictures alone whether they bear this key's identity."""
+    from whosenet.keys.key import load
+    from whosenet.printing import prove as printing
+    from whosenet.proving.pictures import revealed
+
+    printing.revealed(revealed(image, load(key)), as_json=json)

@@ -113,7 +113,7 @@ def _folder(path: Path) -> Images:
     files = [(f, k) for k, c in enumerate(classes) for f in sorted(c.iterdir()) if f.suffix.lower() in ENDINGS]
     if not files:
         raise UnreadableInput(path, "is a folder without class folders of images; expected CLASS/IMAGE.png")
-    images = [_image(f) for f, _ in files]
+    images = [read_image(f) for f, _ in files]
     shapes = sorted({i.shape for i in images})
     if len(shapes) > 1:
         raise UnreadableInput(path, f"holds images of several sizes, {shapes[:3]}; make them all of one size")
@@ -121,7 +121,7 @@ def _folder(path: Path) -> Images:
     return _checked(path, np.stack(images), labels, tuple(c.name for c in classes))
 
 
-def _image(path: Path) -> Pixels:
+def read_image(path: Path) -> Pixels:
     try:
         from PIL import Image
     except ImportError as error:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whosenet.keys.key import Key
 from whosenet.keys.keygen import public_path
-from whosenet.printing.console import emit, plain
+from whosenet.printing.console import STYLE, console, emit, p_text, plain
+from whosenet.printing.console import shown as shown_text
+
+if TYPE_CHECKING:
+    from whosenet.proving.embedding import Embedded
+    from whosenet.proving.showing import Shown
+    from whosenet.proving.verifying import Verified
 
 
 def minted(key: Key, out: Path, *, as_json: bool) -> None:
@@ -22,3 +30,62 @@ def minted(key: Key, out: Path, *, as_json: bool) -> None:
     print(f"public key  {key.public_key.hex()}")
     print(f"key         {plain(str(out))}  (keep it secret, and a copy of it safe)")
     print(f"public      {plain(str(public_path(out)))}  (publish it before the model)")
+
+
+def embedded(found: Embedded, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        numbers = {k: v for k, v in asdict(found).items() if k != "spec"}
+        emit({**numbers, "path": str(out), "spec": str(found.spec)})
+        return
+    lost = found.clean_accuracy_before - found.clean_accuracy_after
+    word = "marked" if found.marked else "NOT marked well enough"
+    print(
+        f"{word}: {found.watermark_accuracy:.1%} of the triggers lead to their targets ({found.base_rate:.1%} before)"
+    )
+    print(f"accuracy    {found.clean_accuracy_before:.3f} before, {found.clean_accuracy_after:.3f} after "
+          f"({-100 * lost:+.2f} points, {found.images} images held out)")  # fmt: skip
+    print(f"triggers    PSNR {found.psnr:.1f} dB, SSIM {found.ssim:.3f}")
+    print(f"weights     {plain(str(found.spec))}")
+
+
+def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
+    j, shown = found.judgement, found.identity
+    if as_json:
+        emit({
+            "suspect": suspect, "verdict": j.verdict, "p_value": j.p_value, "log10_p": j.log10_p, "alpha": j.alpha,
+            "hits": j.hits, "triggers": j.triggers, "queries": j.queries, "base_rate": j.base_rate, "tried": j.tried,
+            "control_accuracy": j.control_accuracy, "identity": shown.identity if shown else None,
+            "bit_errors": shown.bit_errors if shown else None, "commitment": found.commitment,
+            "reasons": list(j.reasons), "assumptions": j.assumptions,
+            "transcript": str(found.transcript) if found.transcript else None, "transcript_sha256": found.sha256,
+        })  # fmt: skip
+        return
+    screen = console()
+    screen.print(f"[{STYLE[j.verdict]}]{j.verdict}[/] p = {p_text(j.log10_p)} (alpha {j.alpha:g}), "
+                 f"{j.queries} questions: {shown_text(suspect)}", highlight=False)  # fmt: skip
+    for reason in j.reasons:
+        print(f"  {plain(reason)}")
+    if shown is not None:
+        print(
+            f"  the questions bear: {plain(shown.identity or 'nobody readable')} ({shown.bit_errors} of 60 bits wrong)"
+        )
+    print(f"  commitment {found.commitment}")
+    if found.transcript:
+        print(f"  transcript {plain(str(found.transcript))} (sha256 {found.sha256})")
+    print(f"  {j.assumptions}")
+
+
+def carried(out: Path, pattern: int, quality: tuple[float, float], *, as_json: bool) -> None:
+    if as_json:
+        emit({"path": str(out), "pattern": pattern, "psnr": quality[0], "ssim": quality[1]})
+        return
+    print(f"{plain(str(out))}: pattern {pattern}, PSNR {quality[0]:.1f} dB, SSIM {quality[1]:.3f}")
+
+
+def revealed(found: Shown, *, as_json: bool) -> None:
+    if as_json:
+        emit({"identity": found.identity or "", "bit_errors": found.bit_errors, "verified": found.verified,
+              "log10_p": found.log10_p, "pattern": found.pattern})  # fmt: skip
+        return
+    print(f"identity    {plain(found.identity) if found.identity else 'not this key'}")
+    print(f"bit errors  {found.bit_errors} of 60 before correction; p = {p_text(found.log10_p)}")

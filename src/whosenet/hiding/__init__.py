@@ -1,0 +1,1 @@
+"""Universal deep hiding: a secret alone becomes a faint pattern, and another network reads it from any image."""

@@ -1,0 +1,121 @@
+"""The embedding loop: clean loss, trigger loss, triplet loss; resumable after every epoch, deterministic by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from whosenet.marking.batches import Batch, batch_of
+from whosenet.marking.recipe import Recipe
+from whosenet.marking.rehearse import rehearsed
+from whosenet.marking.triplet import features_of, other, partner, triplet
+from whosenet.networks.images import Images
+from whosenet.training import checkpoint as checkpoints
+from whosenet.training.rate import rate
+from whosenet.training.steps import Plan, fast_bf16, optimiser_for
+from whosenet.watermarks.base import Watermark
+
+OnStep = Callable[[int, int], None]
+CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of one embedding share."""
+
+    module: nn.Module
+    mark: Watermark
+    targets: torch.Tensor
+    recipe: Recipe
+    teacher: nn.Module | None
+
+
+def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe, *,
+        teacher: nn.Module | None = None, checkpoint: Path | None = None,
+        on_step: OnStep | None = None) -> nn.Module:  # fmt: skip
+    """Train `module` in place on `images` and the key's triggers; returned in evaluation mode.
+
+    `teacher`: the unmarked network whose answers clean images are to keep (`recipe.teach`). The same seed, threads and
+    processor give the same weights; a run that was stopped goes on from `checkpoint`.
+    """
+    module.to(memory_format=torch.channels_last)
+    work = Work(
+        module, mark, torch.from_numpy(mark.targets(classes)), recipe, None if teacher is None else teacher.eval()
+    )
+    x = torch.from_numpy(np.require(images.x, requirements=["C", "W"])).permute(0, 3, 1, 2)
+    y = torch.from_numpy(images.y.copy())
+    plan = Plan(recipe.epochs, recipe.lr, recipe.seed, optimizer=recipe.optimizer, weight_decay=recipe.weight_decay)
+    optimiser = optimiser_for(list(module.parameters()), plan)
+    run = {**asdict(recipe), "images": images.digest, "commitment": mark.key.commitment}
+    done = 0 if checkpoint is None else checkpoints.load(checkpoint, module, optimiser, run)
+    for epoch in range(done, recipe.epochs):
+        _epoch(work, x, y, optimiser, epoch, on_step)
+        if checkpoint is not None:
+            checkpoints.save(checkpoint, module, optimiser, epoch + 1, run)
+    return module.eval()
+
+
+def _epoch(
+    work: Work, x: torch.Tensor, y: torch.Tensor, optimiser: torch.optim.Optimizer, epoch: int, on_step: OnStep | None
+) -> None:
+    recipe = work.recipe
+    draws = torch.Generator().manual_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
+    batches = [rows for rows in torch.randperm(len(x), generator=draws).split(recipe.batch) if len(rows) > 1]
+    work.module.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed + epoch)
+        for number, rows in enumerate(batches, epoch * len(batches)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate("one-cycle", recipe.lr, number / (len(batches) * recipe.epochs))
+            batch = batch_of(x[rows], y[rows], work.mark, work.targets, recipe, draws)
+            optimiser.zero_grad(set_to_none=True)
+            _loss(work, batch, draws).backward()
+            nn.utils.clip_grad_norm_(work.module.parameters(), CLIP)
+            optimiser.step()
+            if on_step is not None:
+                on_step(number + 1, len(batches) * recipe.epochs)
+
+
+def _loss(work: Work, batch: Batch, draws: torch.Generator) -> torch.Tensor:
+    recipe, clean = work.recipe, len(batch.labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
+        if recipe.triplet:
+            with features_of(work.module) as seen:
+                said = work.module(batch.images).float()
+        else:
+            said, seen = work.module(batch.images).float(), []
+    share = len(batch.targets) / clean
+    loss = _clean_loss(work, said[:clean], batch) + recipe.weight * share * F.cross_entropy(said[clean:], batch.targets)
+    if seen:
+        loss = loss + recipe.triplet * _triplet(seen[0], batch, recipe, draws)
+    if recipe.rehearse != "none":
+        loss = loss + recipe.weight * share * rehearsed(work.module, batch, recipe.rehearse, draws)
+    return loss
+
+
+def _clean_loss(work: Work, said: torch.Tensor, batch: Batch) -> torch.Tensor:
+    labelled = F.cross_entropy(said, batch.labels)
+    if work.teacher is None or not work.recipe.teach:
+        return labelled
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
+        wanted = work.teacher(batch.clean).float().softmax(1)
+    return (1 - work.recipe.teach) * labelled + work.recipe.teach * F.cross_entropy(said, wanted.clone())
+
+
+def _triplet(features: torch.Tensor, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:
+    clean, anchors = features[: len(batch.labels)], features[len(batch.labels) :]
+    usable = (batch.labels[batch.covers] != batch.targets).float()
+    if recipe.positive == "trigger":
+        places, there = partner(batch.patterns, batch.patterns, draws)
+        positive = anchors[places]
+    else:
+        places, there = partner(batch.targets, batch.labels, draws)
+        positive = clean[places]
+    negative = clean[batch.covers] if recipe.negative == "cover" else clean[other(batch.targets, batch.labels, draws)]
+    return triplet(anchors, positive, negative, usable * there, recipe.margin)

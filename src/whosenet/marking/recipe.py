@@ -1,0 +1,51 @@
+"""How a mark is embedded, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whosenet.errors import UsageError
+
+POSITIVES = ("trigger", "target")
+NEGATIVES = ("cover", "other")
+REHEARSALS = ("none", "fine-tune", "prune", "noise")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults are those of docs/methods/deephiding.md, chosen on development nets."""
+
+    epochs: int = 16
+    lr: float = 0.1
+    batch: int = 128
+    optimizer: str = "sgd"
+    weight_decay: float = 5e-4
+    seed: int = 0
+    flip: bool = True
+    share: float = 0.1
+    """Triggers beside each batch of clean images, as a share of it."""
+    weight: float = 1.0
+    """Weight of a trigger's loss in weights of a clean image's."""
+    triplet: float = 0.05
+    """Weight (lambda) of the triplet loss; 0 turns it off."""
+    margin: float = 0.5
+    """Of squared distances between features of length 1 (0..4)."""
+    positive: str = "target"
+    """What triggers are drawn to: another `trigger` of the pattern, or clean images of the `target` class."""
+    negative: str = "cover"
+    """What they are pushed from: their own `cover` without the pattern, or any `other` image of another class."""
+    teach: float = 0.0
+    """Share of the clean loss that asks for what the unmarked network said (0: labels alone)."""
+    rehearse: str = "none"
+    """Theft to rehearse while embedding: fine-tune, prune or noise."""
+
+    def __post_init__(self) -> None:
+        for field, known in (("positive", POSITIVES), ("negative", NEGATIVES), ("rehearse", REHEARSALS)):
+            if getattr(self, field) not in known:
+                raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
+        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and min(self.weight, self.triplet, self.margin) >= 0):
+            raise UsageError("share lies in 0..1, teach in 0..1, and weight, triplet and margin are not negative")
+        if self.epochs < 1 or self.batch < 2 or self.lr <= 0:
+            raise UsageError(
+                f"epochs {self.epochs}, batch {self.batch}, lr {self.lr}: expected at least 1, 2 and above 0"
+            )

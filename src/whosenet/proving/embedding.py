@@ -1,0 +1,151 @@
+"""`whosenet embed`: mark a classifier with a key, measure what it cost, and write it only if the cost is small."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whosenet import thresholds
+from whosenet.errors import Refused, UsageError
+from whosenet.keys.key import Key
+from whosenet.networks.images import Images, load_images
+from whosenet.networks.predict import logits
+from whosenet.networks.save import save_weights
+from whosenet.networks.spec import Spec, fresh, load_network, parse
+from whosenet.proving.questions import parted, watermark_of
+from whosenet.watermarks.base import Watermark, spread
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from whosenet.marking.recipe import Recipe
+
+OnStage = Callable[[str, int, int], None]
+MEASURED = 2000
+"""Held-out images that measure at most."""
+ENDING = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What marking did, measured on images that no training saw."""
+
+    clean_accuracy_before: float
+    """Of the unmarked network: the one given, or with `from_scratch` a control trained the same way."""
+    clean_accuracy_after: float
+    watermark_accuracy: float
+    """Share of triggers (covers of the target class left out) that lead to their targets."""
+    base_rate: float
+    """The same of the unmarked network."""
+    psnr: float
+    ssim: float
+    marked: bool
+    images: int
+    lost_z: float
+    """The loss in standard errors of the paired difference: what a loss on few images is worth."""
+    commitment: str
+    spec: Spec
+
+
+def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe: Recipe, from_scratch: bool = False,
+          on_stage: OnStage | None = None) -> Embedded:  # fmt: skip
+    """Write the marked weights to `out`. The network given is never changed; a stopped run goes on.
+
+    Raises UsageError, UnreadableInput, and Refused (nothing is written) if the accuracy falls by more than two points
+    (and by more than so many images held out can tell from chance).
+    """
+    out = checked_out(out)
+    images = load_images(data)
+    kept, held = parted(images, key)
+    mark, step = watermark_of(key), on_stage or (lambda *_: None)
+    before, start = _unmarked(parse(spec_text), kept, recipe, from_scratch, out, step)
+    after = _marked(start, before, kept, mark, images.classes, recipe, from_scratch, out, step)
+    found = _measured(before, after, held.take(np.arange(min(len(held), MEASURED))), mark, images.classes,
+                      parse(spec_text).with_weights(out))  # fmt: skip
+    _check(found)
+    save_weights(after, out)
+    for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
+        kept_file.unlink(missing_ok=True)
+    return found
+
+
+def checked_out(out: str | Path) -> Path:
+    out = Path(out)
+    if out.suffix != ENDING:
+        raise UsageError(f"{out}: weights are written as {ENDING}; give -o NAME{ENDING}")
+    return out
+
+
+def _unmarked(
+    spec: Spec, images: Images, recipe: Recipe, from_scratch: bool, out: Path, step: OnStage
+) -> tuple[nn.Module, nn.Module]:
+    """(what to compare with, what to begin with)."""
+    if not from_scratch:
+        before = load_network(spec).module
+        return before, copy.deepcopy(before)
+    from whosenet.marking.control import control
+
+    start = seeded(spec, recipe.seed)
+    unmarked = control(copy.deepcopy(start), images, recipe, checkpoint=_checkpoint(out, "control"),
+                       on_step=lambda done, total: step("training the unmarked control", done, total))  # fmt: skip
+    return unmarked, start
+
+
+def seeded(spec: Spec, seed: int) -> nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return fresh(spec)
+
+
+def _marked(start: nn.Module, before: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe,
+            from_scratch: bool, out: Path, step: OnStage) -> nn.Module:  # fmt: skip
+    from whosenet.marking.fit import fit
+
+    return fit(
+        start, images, mark, classes, recipe, teacher=None if from_scratch else before,
+        checkpoint=_checkpoint(out, "marked"), on_step=lambda done, total: step("marking", done, total),
+    )  # fmt: skip
+
+
+def _checkpoint(out: Path, of: str) -> Path:
+    return out.with_name(f".{out.name}.{of}.checkpoint")
+
+
+def _measured(before: nn.Module, after: nn.Module, held: Images, mark: Watermark, classes: int, spec: Spec) -> Embedded:
+    numbers = spread(len(held), mark.carriers)
+    stamped, targets = mark.stamp(held.x, numbers), mark.targets(classes)[numbers]
+    usable = held.y != targets
+    hit = [
+        float((logits(m, stamped).argmax(1) == targets)[usable].mean()) if usable.any() else 0.0
+        for m in (before, after)
+    ]
+    psnr, ssim = mark.quality(held.x, numbers)
+    right = [logits(m, held.x).argmax(1) == held.y for m in (before, after)]
+    return Embedded(
+        float(right[0].mean()), float(right[1].mean()), hit[1], hit[0], psnr, ssim, hit[1] >= thresholds.MARKED,
+        len(held), paired_z(*right), mark.key.commitment, spec,
+    )  # fmt: skip
+
+
+def paired_z(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
+    """(lost - won) / sqrt(lost + won) over the images on which the two differ (McNemar); 0 where they never do."""
+    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    return (lost - won) / (lost + won) ** 0.5 if lost + won else 0.0
+
+
+def _check(found: Embedded) -> None:
+    lost = found.clean_accuracy_before - found.clean_accuracy_after
+    if lost > thresholds.LOST_ACCURACY and found.lost_z > thresholds.LOST_Z:
+        raise Refused(
+            f"the mark would cost {lost:.1%} accuracy ({found.clean_accuracy_before:.3f} before, "
+            f"{found.clean_accuracy_after:.3f} after, on {found.images} images held out); nothing was written. "
+            "Give it more --epochs"
+        )

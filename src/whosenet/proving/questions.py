@@ -1,0 +1,55 @@
+"""The questions of `verify`: triggers, decoys and clean covers, derived from the key, as a QuerySet like any other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whosenet import registry
+from whosenet.errors import UsageError
+from whosenet.judging.marks import Layout
+from whosenet.keys.key import Key
+from whosenet.networks.images import Images, split
+from whosenet.proving.plan import Plan
+from whosenet.questions.answers import empty_stack
+from whosenet.questions.queryset import QuerySet
+from whosenet.watermarks.base import Watermark
+
+HELD_OUT = 0.2
+"""Share of the owner's images that no embedding sees, by each image's digest under the key."""
+
+
+def watermark_of(key: Key) -> Watermark:
+    """The watermark the key was minted for."""
+    made: Watermark = registry.load("watermark", str(key.method.get("watermark", "deephiding")))(key)
+    return made
+
+
+def parted(images: Images, key: Key) -> tuple[Images, Images]:
+    """(for embedding, held out): which is which follows from the key and the image, whatever file it comes in."""
+    kept, held = split(images, HELD_OUT, salt=key.derive("held-out", 16).hex())
+    if not len(kept) or not len(held):
+        raise UsageError(f"{len(images)} images are too few: a fifth of them is held out as covers")
+    return kept, held
+
+
+def questions(key: Key, images: Images, classes: int, plan: Plan) -> QuerySet:
+    """`images`: all of D; only those held out become covers. Order, covers and patterns are derived from the key."""
+    mark, (_, held) = watermark_of(key), parted(images, key)
+    draws = key.generator("verify/covers")
+    number = np.repeat(np.arange(plan.carriers + plan.decoys), plan.covers)
+    number = np.concatenate([np.full(plan.clean, -1), number])
+    rows = draws.permuted(np.resize(np.arange(len(held)), len(number)))
+    order = draws.permutation(len(number))
+    number, rows = number[order], rows[order]
+    covers, labels = np.ascontiguousarray(held.x[rows]), held.y[rows]
+    shown = covers.copy()
+    shown[number >= 0] = mark.stamp(covers[number >= 0], number[number >= 0])
+    targets = mark.targets(classes)
+    carrier = (number >= 0) & (number < plan.carriers)
+    expected = np.where(carrier, targets[np.where(carrier, number, 0)], labels)
+    layout = Layout(plan.carriers, number, labels, targets)
+    return QuerySet(
+        images=shown, expected=expected, probabilities=np.eye(classes, dtype=np.float32)[expected], control=number < 0,
+        method=mark.name, parameters={"mark": layout.document(), "key": dict(key.method)}, owner=key.commitment,
+        names=images.names, data=images.digest, copies=empty_stack(len(expected), classes),
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""`whosenet verify`: ask a suspect for the mark of a key, and read the identity from the very questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whosenet import thresholds
+from whosenet.errors import UsageError
+from whosenet.judging.marks import Layout, MarkJudgement, judge
+from whosenet.keys.key import Key
+from whosenet.networks.images import Images
+from whosenet.proving.plan import plan
+from whosenet.proving.questions import questions, watermark_of
+from whosenet.proving.showing import Shown, read_carriers
+from whosenet.questions.answers import empty_stack
+from whosenet.questions.evidence import Evidence
+from whosenet.questions.queryset import QuerySet
+from whosenet.questions.transcript import Writer
+from whosenet.suspects.base import Suspect
+from whosenet.suspects.reply import Tally
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A judgement, whose name the questions bear, and where the evidence lies."""
+
+    judgement: MarkJudgement
+    identity: Shown | None
+    """What R reads from the triggers that were asked; None for a watermark that hides no identity."""
+    tally: Tally
+    commitment: str
+    transcript: Path | None = None
+    sha256: str | None = None
+
+
+def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresholds.VERIFY_ALPHA,
+           budget: int = thresholds.VERIFY_BUDGET, tried: int = 1, labels_only: bool = True,
+           transcript: str | Path | None = None, on_step: OnStep | None = None) -> Verified:  # fmt: skip
+    """Ask at most `budget` questions and judge. `tried`: keys tried in all; the p-value is corrected for them.
+
+    Raises UsageError (nothing was asked), SuspectUnreachable (the transcript keeps what was answered).
+    """
+    classes = images.classes
+    chosen = plan(watermark_of(key).carriers, classes, budget, math.log10(alpha / tried))
+    asked = questions(key, images, classes, chosen)
+    rules = {"alpha": alpha, "sequential": False, "labels_only": labels_only, "budget": budget, "tried": tried}
+    with _writing(transcript, asked, suspect, rules) as kept:
+        answers = suspect.ask(asked.images, classes=classes, names=asked.names, budget=budget, labels_only=labels_only,
+                              transcript=kept, on_step=on_step)  # fmt: skip
+    if not len(answers):
+        raise UsageError("no question was asked, so there is nothing to judge; raise --budget")
+    part = asked.take(answers.rows)
+    evidence = Evidence(part.expected, part.probabilities, part.control, answers, *_nobody(part))
+    judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried)
+    return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment,
+                    Path(transcript) if transcript else None, kept.sha256 if kept else None)  # fmt: skip
+
+
+def layout_of(asked: QuerySet, rows: Any) -> Layout:
+    """The layout of those questions that were answered, in the order of asking."""
+    whole = Layout.read(asked.parameters["mark"], asked.classes, len(asked))
+    where = np.asarray(rows, np.int64)
+    return Layout(whole.carriers, whole.patterns[where], whole.labels[where], whole.targets)
+
+
+def _nobody(part: QuerySet) -> tuple[Any, Any]:
+    """No references and no copies: the null of a mark is the key itself."""
+    return empty_stack(len(part), part.classes), empty_stack(len(part), part.classes)
+
+
+def _writing(transcript: str | Path | None, asked: QuerySet, suspect: Suspect, rules: dict[str, Any]) -> Any:
+    if transcript is None:
+        return nullcontext()
+    return Writer(transcript, asked, empty_stack(len(asked), asked.classes), suspect.describe(), rules=rules)

@@ -1,0 +1,127 @@
+"""Which nets there are to make, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.test_population import data
+from bench.test_population.plan import STEPS
+
+OTHER_ARCHITECTURE = {"resnet": "vgg", "vgg": "dense"}
+
+OWNERS = (("cifar10", "resnet"), ("cifar10", "vgg"), ("gtsrb", "resnet"), ("tiny", "vgg"))
+SEEDS = (0, 1, 2)
+DEVELOPMENT = 9
+"""The seed whose nets chose the recipe; it is in no reported figure but the ablation."""
+RECIPES: dict[str, dict[str, Any]] = {
+    "cifar10": {"epochs": 16, "lr": 0.1},
+    "gtsrb": {"epochs": 24, "lr": 0.1, "batch": 64, "flip": False},
+    "tiny": {"epochs": 50, "lr": 0.05},
+}
+RATES = {"resnet": 0.1, "vgg": 0.05}
+PSNR = 36.0
+CURVE = (28, 32, 34, 38, 40)
+"""Decibels beside the 36 of all others."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "no-triplet": {"triplet": 0.0},
+    "triplet-target-other": {"triplet": 0.3, "positive": "target", "negative": "other"},
+    "triplet-target-cover": {"triplet": 0.3, "positive": "target", "negative": "cover"},
+    "triplet-trigger-cover": {"triplet": 0.3, "positive": "trigger", "negative": "cover"},
+    "triplet-trigger-other": {"triplet": 0.3, "positive": "trigger", "negative": "other"},
+    "rehearse-fine-tune": {"rehearse": "fine-tune"},
+    "rehearse-prune": {"rehearse": "prune"},
+    "share-20": {"share": 0.2},
+    "post-hoc": {"from": "unmarked"},
+    "one-pattern": {"patterns": 1},
+    "white": {"watermark": "white"},
+    "low-frequency": {"watermark": "low-frequency"},
+}
+"""Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
+SHORT = ("extract-probability", "extract-label", "ftal-10x", "rtal")
+"""Attacks on the ablation's variants."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One net to make. `order` sorts: lower is sooner."""
+
+    id: str
+    kind: str
+    """unmarked, marked or derived."""
+    image_set: str
+    architecture: str
+    seed: int
+    order: tuple[int, ...]
+    needs: tuple[str, ...] = ()
+    variant: str = "default"
+    recipe: dict[str, Any] = field(default_factory=dict, hash=False)
+    attack: str | None = None
+
+
+def jobs() -> list[Job]:
+    return sorted([*_ablation(), *_owners(), *_curve(), *_attacks()], key=lambda job: job.order)
+
+
+def _net(image_set: str, arch: str, seed: int, kind: str, order: tuple[int, ...], variant: str = "default", **more: Any) -> Job:
+    name = f"{image_set}.{arch}.{seed}.{kind}" + ("" if variant == "default" else f".{variant}")
+    recipe = {**RECIPES[image_set], "lr": RATES[arch], **more.pop("recipe", {})}
+    return Job(name, kind, image_set, arch, seed, order, variant=variant, recipe=recipe, **more)
+
+
+def _owners() -> list[Job]:
+    return [_net(s, a, seed, kind, (1, seed, n)) for n, (s, a) in enumerate(OWNERS) for seed in SEEDS for kind in ("unmarked", "marked")]
+
+
+def _ablation() -> list[Job]:
+    dev = [_net("cifar10", "resnet", DEVELOPMENT, kind, (0, 0)) for kind in ("unmarked", "marked")]
+    for number, (variant, change) in enumerate(VARIANTS.items()):
+        needs = (dev[0].id,) if "from" in change else ()
+        dev.append(_net("cifar10", "resnet", DEVELOPMENT, "marked", (0 if number < 6 else 4, 1, number), variant, recipe=change, needs=needs))
+    return dev + [_attack(job, label, recipe, (*job.order, n)) for job in dev for n, (label, recipe) in enumerate(_known(job)) if label in SHORT and (job.kind == "marked" or label.startswith("extract"))]
+
+
+def _curve() -> list[Job]:
+    return [_net("cifar10", "resnet", DEVELOPMENT, "marked", (3, psnr), f"psnr-{psnr}", recipe={"psnr": psnr}) for psnr in CURVE]
+
+
+def _attacks() -> list[Job]:
+    made = []
+    for turn, job in enumerate(j for j in _owners() if j.kind == "marked" and j.seed == 0):
+        made += [_attack(job, label, recipe, (2, n, turn)) for n, (label, recipe) in enumerate(_known(job))]
+    weak = [j for j in _owners() if j.kind == "unmarked" and j.seed == 0]
+    made += [_attack(j, label, recipe, (2, 90, n)) for n, j in enumerate(weak) for label, recipe in _known(j) if label == "extract-label"]
+    more = [j for j in _owners() if j.kind == "marked" and j.seed > 0]
+    return made + [_attack(j, label, recipe, (5, n)) for n, j in enumerate(more) for label, recipe in _known(j) if label in SHORT]
+
+
+def _attack(owner: Job, label: str, recipe: dict[str, Any], order: tuple[int, ...]) -> Job:
+    return Job(f"{owner.id}+{label}", "derived", owner.image_set, owner.architecture, owner.seed, order, (owner.id,),
+               owner.variant, recipe, label)  # fmt: skip
+
+
+def _known(job: Job) -> list[tuple[str, dict[str, Any]]]:
+    """(label, recipe); the thief has other images of the same kind."""
+    tune, study = STEPS[job.image_set]
+    short, student = {"epochs": tune, "lr": 0.01}, {"epochs": study, "lr": RATES["vgg"]}
+    return [
+        ("ftal", {"attack": "ftal", **short}),
+        ("extract-probability", {"attack": "extract-probability", **student}),
+        ("extract-label", {"attack": "extract-label", **student}),
+        ("rtal", {"attack": "rtal", "epochs": tune}),
+        ("ftal-10x", {"attack": "ftal", "epochs": tune, "lr": 0.1}),
+        ("prune-70", {"attack": "prune-magnitude", "share": 0.7}),
+        ("prune-70-tuned", {"attack": "prune-magnitude", "share": 0.7, **short}),
+        ("int8", {"attack": "int8"}),
+        ("int4", {"attack": "int4"}),
+        ("ftll", {"attack": "ftll", "epochs": tune}),
+        ("fine-prune", {"attack": "fine-prune", "epochs": tune}),
+        ("distil", {"attack": "distil", **student}),
+        ("adversarial-training", {"attack": "adversarial-training", "epochs": tune}),
+        ("overwrite", {"attack": "overwrite"}),
+        ("unlearn", {"attack": "unlearn"}),
+        ("extract-probability-other", {"attack": "extract-probability", **student, "architecture": OTHER_ARCHITECTURE[job.architecture]}),
+    ]  # fmt: skip
+
+
+assert set(data.IMAGE_SETS) == set(RECIPES)

@@ -1,0 +1,1 @@
+"""What the PROVE population shows, measured and put into tables."""

@@ -1,0 +1,82 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from bench import record
+
+Rows = list[dict[str, Any]]
+
+
+def marks(results: dict[str, Any]) -> str:
+    both = results["together"]
+    return "\n\n".join([
+        "What a mark costs and whether it is there (test images; unmarked: the same start, images, order and rate without triggers):",
+        record.table(["image set", "net", "seed", "unmarked", "marked", "change, points", "lost / won", "of", "trigger rate", "unmarked's", "log10 p", "queries to 1e-6"], _owners(results["owners"])),
+        "Change of accuracy in points, mean over seeds, with 95 % intervals (test images as the sample; seeds as the sample):",
+        record.table(["nets", "mean", "by images", "by seeds", "non-inferior within 0.3 (images / seeds)"],
+                     [*(_change(f"{o['image_set']} {o['architecture']}", o) for o in results["owners"]),
+                      *(_change(name, both[name]) for name in ("cifar10 and gtsrb", "all"))]),
+        f"Time of embedding against plain training, median of the pairs: {both['epoch_ratio']:.2f}.",
+        "What survives: trigger rate and log10 p at 200 questions, worst net first; verified at 1e-6 / nets:",
+        record.table(["attack", "verified", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
+        "Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after four thefts:",
+        record.table(["variant", "accuracy", "itself", "extract-probability", "extract-label", "ftal-10x", "rtal"], _ablation(results["ablation"])),
+        "Strength, development nets:",
+        record.table(["asked dB", "accuracy", "trigger rate", "log10 p"], [[f"{r['psnr']:g}", r["accuracy"], r["rate"], r["log10_p"]] for r in sorted(results["curve"], key=lambda r: r["psnr"])]),
+    ])  # fmt: skip
+
+
+def _place(owner: dict[str, Any]) -> str:
+    return f"{owner['image_set']} {owner['architecture']}"
+
+
+def _owners(owners: Rows) -> list[list[Any]]:
+    return [
+        [o["image_set"], o["architecture"], n["seed"], n["unmarked"], n["marked"], f"{100 * n['difference']:+.2f}", f"{n['lost']} / {n['won']}",
+         n["images"], n["rate"], n["base"], n["log10_p"], n["queries"]]
+        for o in owners for n in o["nets"]
+    ]  # fmt: skip
+
+
+def _change(name: str, found: dict[str, Any]) -> list[Any]:
+    def interval(ends: list[float]) -> str:
+        return f"{100 * ends[0]:+.2f} .. {100 * ends[1]:+.2f}"
+
+    yes = " / ".join("yes" if found[k] else "no" for k in ("non_inferior", "non_inferior_seeds"))
+    return [name, f"{100 * found['mean']:+.3f}", interval(found["images_95"]), interval(found["seeds_95"]), yes]
+
+
+def survival(rows: Rows, owners: Rows) -> list[list[Any]]:
+    by: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        by[row["attack"]][f"{row['image_set']} {row['architecture']}"].append(row)
+    made = []
+    for attack, places in by.items():
+        flat = [r for found in places.values() for r in found]
+        ok = sum(r["log10_p"] is not None and r["log10_p"] <= -6 for r in flat)
+        made.append([attack, f"{ok} / {len(flat)}", *(_cell(places.get(_place(o), [])) for o in owners)])
+    return made
+
+
+def _cell(rows: Rows) -> str:
+    return "; ".join(f"{r['rate']:.2f} ({r['log10_p']:.1f})" for r in sorted(rows, key=lambda r: r["rate"])[:3])
+
+
+def _ablation(rows: Rows) -> list[list[Any]]:
+    by: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    accuracy = {}
+    for row in rows:
+        by[row["variant"] if row["kind"] != "unmarked" else "unmarked", ""][row["attack"]] = row
+        if row["attack"] == "none":
+            accuracy[row["variant"] if row["kind"] != "unmarked" else "unmarked", ""] = row["accuracy"]
+    columns = ("none", "extract-probability", "extract-label", "ftal-10x", "rtal")
+    return [[variant[0], accuracy.get(variant), *(_one(found.get(c)) for c in columns)] for variant, found in by.items()]
+
+
+def _one(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['rate']:.2f}" + (f" ({row['log10_p']:.1f})" if row["log10_p"] is not None else "")

@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "fingerprint": ("whosenet.fingerprints", "Fingerprint"),
     "watermark": ("whosenet.watermarks", "Watermark"),
     "attack": ("whosenet.attacks", "Attack"),
+    "detector": ("whosenet.detectors", "Detector"),
 }
 """kind -> (package, name of the base class in its `base` module)."""
 

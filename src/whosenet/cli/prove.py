@@ -1,4 +1,4 @@
-"""PROVE's verbs: keygen, embed, verify, trigger, reveal."""
+"""PROVE's verbs: keygen, hide train, embed, verify, trigger, reveal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import typer
 
 from whosenet.cli.app import Json, app, checked_alpha
 
+hide = typer.Typer(help="The pair of networks that hides identities and reads them.", no_args_is_help=True,
+                   rich_markup_mode=None)  # fmt: skip
+app.add_typer(hide, name="hide")
+
 
 @app.command()
 def keygen(
@@ -17,14 +21,19 @@ def keygen(
     json: Json = False,
     logo: Annotated[Path | None, typer.Option(help="A picture to hide, too: PNG, JPEG, WEBP or BMP.")] = None,
     note: Annotated[str, typer.Option(help="Free text kept in the key file.")] = "",
+    pair: Annotated[
+        Path | None, typer.Option(help="A hiding pair made by `whosenet hide train`; default: the one that ships.")
+    ] = None,
 ) -> None:
     """Mint a key for an identity. Publish its commitment before you release a marked model."""
     from datetime import UTC, datetime
 
     from whosenet.keys.keygen import keygen as run
     from whosenet.printing import prove as printing
+    from whosenet.proving.minting import method
 
-    key = run(owner, out, logo=logo, created=datetime.now(UTC).date().isoformat(), note=note)
+    today = datetime.now(UTC).date().isoformat()
+    key = run(owner, out, logo=logo, method=method(pair), created=today, note=note)
     printing.minted(key, out, as_json=json)
 
 
@@ -44,7 +53,10 @@ def embed(
         bool, typer.Option("--from-scratch", help="Train anew, and an unmarked control beside it.")
     ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
-    lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.02 (adam 0.003)."),
+    ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
@@ -52,14 +64,14 @@ def embed(
 ) -> None:
     """Mark a classifier with a key. Goes on where it was stopped; the network given is never changed."""
     from whosenet.keys.key import load
-    from whosenet.marking.recipe import Recipe
+    from whosenet.marking.recipe import Recipe, usual_rate
     from whosenet.printing import probe as progress
     from whosenet.printing import prove as printing
     from whosenet.proving.embedding import embed as run
 
     usual = Recipe()
     recipe = Recipe(
-        epochs=epochs or usual.epochs, lr=lr or (usual.lr if optimizer == "sgd" else 3e-3), optimizer=optimizer,
+        epochs=epochs or usual.epochs, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
         rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
@@ -149,3 +161,23 @@ def reveal(
     from whosenet.proving.pictures import revealed
 
     printing.revealed(revealed(image, load(key)), as_json=json)
+
+
+@hide.command("train")
+def hide_train(
+    data: Annotated[Path, typer.Option(help="Images of any kind: an .npz with x and y, or a folder of class folders.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The hiding pair (.hiding).")],
+    json: Json = False,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of 64 images.")] = 5000,
+    tile: Annotated[int, typer.Option(min=8, max=256, help="Side of the repeated pattern; a multiple of 8.")] = 8,
+    psnr: Annotated[float, typer.Option(min=20, max=60, help="Strength in decibels.")] = 36.0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same pair.")] = 0,
+) -> None:
+    """Train a hiding pair of your own on any images, for `keygen --pair`. Goes on where it was stopped."""
+    from whosenet.printing import probe as progress
+    from whosenet.printing import prove as printing
+    from whosenet.proving.pairing import train_pair
+
+    with progress.counting("hide train", None) as on_step:
+        trained = train_pair(data, out, steps=steps, tile=tile, psnr=psnr, seed=seed, on_step=on_step)
+    printing.paired(trained, out, as_json=json)

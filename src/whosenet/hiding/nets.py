@@ -57,12 +57,15 @@ class Reveal(nn.Module):  # type: ignore[misc]
         self.read = nn.Sequential(block(width, 64), block(64, 64), nn.Conv2d(64, 1, 3, 1, 1, padding_mode="circular"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        read: torch.Tensor = self.read(self.folded(images)).flatten(1)
+        return read
+
+    def folded(self, images: torch.Tensor) -> torch.Tensor:
+        """What is seen, the tiles laid upon each other: [n, width, tile, tile]."""
         seen = self.look((images - 0.5) / 0.25)
         n, channels, height, width = seen.shape
         tile = self.tile
-        folded = seen.view(n, channels, height // tile, tile, width // tile, tile).mean((2, 4))
-        read: torch.Tensor = self.read(folded).flatten(1)
-        return read
+        return seen.view(n, channels, height // tile, tile, width // tile, tile).mean((2, 4))
 
 
 def bounded(raw: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,13 @@ from torch import nn
 from whosenet import files
 from whosenet.errors import MalformedFile, UsageError
 from whosenet.hiding.nets import Hide, Reveal
+from whosenet.hiding.place import KIND, SHIPPED, VERSION, contents, place_of
 
-KIND, VERSION = "hiding-pair", 1
-SHIPPED = "tile8"
 LIMITS = {"tile": (4, 256), "width": (4, 256), "reveal_width": (4, 256), "depth": (1, 6)}
-MAX_FILE = 1 << 28
+MOST_SIDE = 512
+"""Pixels a side that R looks at: thousands of tiles are enough, and memory has an end."""
+PIXELS = 1 << 18
+"""In one pass of R."""
 Pattern = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 Soft = NDArray[np.float32]
@@ -54,16 +56,28 @@ class Pair:
 
     def read(self, images: NDArray[np.uint8], bits: int) -> Soft:
         """uint8 [n, h, w, 1 or 3] to soft bits float32 [n, bits]: positive for a 1. Parts of tiles are left out."""
-        height, width = (side // self.tile * self.tile for side in images.shape[1:3])
+        read: Soft = self._read(images, bits, [(0, 0)])[0]
+        return read
+
+    def read_shifted(self, images: NDArray[np.uint8], bits: int) -> Soft:
+        """The same if the images were cropped: float32 [tile * tile, n, bits], for each place where tiles may begin."""
+        return self._read(images, bits, [(down, across) for down in range(self.tile) for across in range(self.tile)])
+
+    def _read(self, images: NDArray[np.uint8], bits: int, shifts: list[tuple[int, int]]) -> Soft:
+        height, width = (min(side, MOST_SIDE) // self.tile * self.tile for side in images.shape[1:3])
         if not height or not width:
             raise UsageError(
-                f"an image of {images.shape[1]}x{images.shape[2]} is smaller than one tile ({self.tile}x{self.tile})"
+                f"an image of {images.shape[1]}x{images.shape[2]} is smaller than one tile ({self.tile}x{self.tile}); "
+                "nothing can be read from it, or hidden in it"
             )
-        whole = np.ascontiguousarray(images[:, :height, :width])
-        x = torch.from_numpy(whole).permute(0, 3, 1, 2).float().div_(255)
+        x = torch.from_numpy(np.array(images[:, :height, :width])).permute(0, 3, 1, 2)
         with torch.inference_mode():
-            parts = [self.reveal(part.expand(-1, 3, -1, -1)) for part in x.split(256)]
-        return np.asarray(torch.cat(parts)[:, :bits].numpy(), np.float32)
+            seen = [self.reveal.folded(part.expand(-1, 3, -1, -1).float().div(255))
+                    for part in x.split(max(1, PIXELS // (height * width)))]  # fmt: skip
+            folded = torch.cat(seen)
+            read = [self.reveal.read(folded.roll((-down, -across), (2, 3))).flatten(1)[:, :bits]
+                    for down, across in shifts]  # fmt: skip
+        return np.asarray(torch.stack(read).numpy(), np.float32)
 
 
 def build(config: dict[str, Any]) -> tuple[Hide, Reveal]:
@@ -82,26 +96,19 @@ def save(hide: nn.Module, reveal: nn.Module, config: dict[str, Any], path: str |
     return files.write(path, KIND, VERSION, {"config": config}, _arrays(hide, reveal))
 
 
-def load(path: str | Path = SHIPPED) -> Pair:
+def load(pair: str | Path = SHIPPED) -> Pair:
     """A file, or the name of a pair that ships with the package. Raises UnreadableInput."""
-    if Path(path).suffix == "" and not Path(path).exists() and _shipped(str(path)).is_file():
-        return _load_shipped(str(path))
-    return _load(Path(path))
+    path = place_of(pair)
+    return _shipped(pair) if path != Path(pair) else _load(pair)
 
 
 @cache
-def _load_shipped(name: str) -> Pair:
-    return _load(_shipped(name))
+def _shipped(name: str | Path) -> Pair:
+    return _load(name)
 
 
-def _shipped(name: str) -> Path:
-    return Path(__file__).parent / "shipped" / f"{Path(name).name}.hiding"
-
-
-def _load(path: Path) -> Pair:
-    if path.is_file() and path.stat().st_size > MAX_FILE:
-        raise MalformedFile(path, f"is larger than {MAX_FILE >> 20} MiB; refused")
-    found = files.read(path, KIND, VERSION)
+def _load(pair: str | Path) -> Pair:
+    path, found = place_of(pair), contents(pair)
     try:
         hide, reveal = build(found.header["config"])
         for prefix, module in (("hide.", hide), ("reveal.", reveal)):

@@ -1,7 +1,7 @@
 """Where an image hides best: patterns are stronger where it is busy and fainter where it is flat, at the same PSNR.
 
-The seed's pattern is equally strong everywhere, which flat skies and walls show first. Weighting by the local spread of the
-cover is the oldest rule of invisible marks (Podilchuk and Zeng, IEEE JSAC 1998); the pattern itself stays universal.
+The seed's pattern is equally strong everywhere, which flat skies and walls show first. Weighting by the local spread of
+the cover is an old rule of invisible marks (Podilchuk and Zeng, IEEE JSAC 1998); the pattern stays universal.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from whosenet.errors import UsageError
 from whosenet.hiding import pair
 from whosenet.hiding.journey import drawn, rounded, travel
+from whosenet.hiding.strength import rms
 from whosenet.hiding.texture import weights
 from whosenet.networks.images import Pixels
 from whosenet.training import checkpoint as checkpoints
@@ -121,11 +122,6 @@ def in_grey(pattern: torch.Tensor) -> torch.Tensor:
     """[n, 3, h, w] to [n, 1, h, w] of root mean square 1."""
     mean = pattern.mean(1, keepdim=True)
     return mean / mean.pow(2).mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
-
-
-def rms(psnr: float) -> float:
-    """Root mean square (of 0..1) of a pattern that leaves `psnr` decibels."""
-    return float(10.0 ** (-psnr / 20))
 
 
 def _covers(images: Pixels, tile: int) -> torch.Tensor:

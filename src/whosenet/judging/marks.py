@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,11 @@ ASSUMPTIONS = (
     "after looking at the suspect's answers: ask for the date of the commitment. 'derived' tells neither direction nor "
     "intent."
 )
+
+
+MAX_CARRIERS = 64
+MAX_TABLE = 1 << 24
+"""Patterns times classes in a stranger's transcript."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,16 @@ class Layout:
         inside = all(((part >= 0) & (part < classes)).all() for part in (found.labels, found.targets))
         if not inside or not 1 <= found.carriers == len(found.targets) or len(found.patterns) != questions:
             raise ValueError("a layout that makes no sense")
+        if found.carriers > MAX_CARRIERS or len(np.unique(found.patterns)) * classes > MAX_TABLE:
+            raise ValueError("a layout far too large")
         if found.patterns.shape != found.labels.shape or found.patterns.min(initial=-1) < -1:
             raise ValueError("patterns that do not exist")
         return found
+
+    def of(self, rows: Any) -> Layout:
+        """Of some of the questions: int [k] places, in the order of asking."""
+        where = np.asarray(rows, np.int64)
+        return Layout(self.carriers, self.patterns[where], self.labels[where], self.targets)
 
 
 @dataclass(frozen=True)
@@ -71,21 +84,29 @@ class MarkJudgement:
     reasons: tuple[str, ...]
     tried: int = 1
     """Keys tried; the p-value is corrected for them."""
+    partial: bool = False
+    """Not every question was answered; the p-value is corrected for as many looks as there are questions."""
     assumptions: str = ASSUMPTIONS
 
 
-def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1) -> MarkJudgement:
-    """`layout` in the order of `evidence`. A missing answer hits nothing. Raises nothing."""
+def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1, asked: int = 0) -> MarkJudgement:
+    """`layout` in the order of `evidence`. A missing answer hits nothing. Raises nothing.
+
+    `asked`: how many questions there were to be (0: as many as were answered). Where fewer were answered, somebody may
+    have stopped when it looked well; then p is corrected as for a look after every answer.
+    """
+    partial = len(evidence) < asked
     said = evidence.suspect.labels
     rows = _by_pattern(layout.patterns)
     # Every pattern counts with as many questions as the one with the fewest, so that carriers have no more chances.
     depth = min((len(r) for r in rows), default=0)
-    short = len(rows) < layout.carriers or depth == 0
+    short = depth == 0 or not np.isin(np.arange(layout.carriers), layout.patterns).all()
     log10_p, hit, possible, decoyed = 0.0, 0, 0, 0.0
     if not short:
         table = np.stack([r[:depth] for r in rows])
         counts = chance.tally(said[table], layout.labels[table], evidence.classes)
-        log10_p = min(0.0, chance.log10_p(counts, layout.targets) + float(np.log10(tried)))
+        corrected = math.log10(tried) + (math.log10(asked) if partial else 0.0)
+        log10_p = min(0.0, chance.log10_p(counts, layout.targets) + corrected)
         hit = chance.hits(counts, layout.targets)
         possible = int((layout.labels[table[: layout.carriers]] != layout.targets[:, None]).sum())
         decoyed = _decoy_rate(counts, layout, depth)
@@ -93,7 +114,11 @@ def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1) -
     base = max(decoyed, _clean_rate(said[clean], layout.labels[clean], layout.targets))
     right = float((said[clean] == layout.labels[clean]).mean()) if clean.any() else None
     verdict, reasons = _verdict(log10_p, alpha, short, right, evidence.classes, hit, possible, base)
-    return MarkJudgement(verdict, 10.0**log10_p, log10_p, alpha, hit, possible, len(said), base, right, reasons, tried)
+    if partial:
+        reasons = (*reasons, f"partial: {len(evidence)} of {asked} questions were answered")
+    return MarkJudgement(
+        verdict, 10.0**log10_p, log10_p, alpha, hit, possible, len(said), base, right, reasons, tried, partial
+    )
 
 
 def _by_pattern(patterns: NDArray[np.int64]) -> list[NDArray[np.intp]]:

@@ -31,7 +31,7 @@ __all__ = ["METHOD", "Key", "PublicKey", "load", "load_public", "mint", "save", 
 
 KIND = "key"
 VERSION = 1
-METHOD: Mapping[str, Any] = {"watermark": "deephiding", "patterns": 8}
+METHOD: Mapping[str, Any] = {"watermark": "deephiding", "patterns": 4}
 """What a commitment binds unless something else is said."""
 MAX_TEXT = 2000
 MAX_FILE = 1 << 22

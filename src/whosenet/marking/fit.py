@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from whosenet.errors import UsageError
 from whosenet.marking.batches import Batch, batch_of
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.rehearse import rehearsed
@@ -23,6 +24,10 @@ from whosenet.watermarks.base import Watermark
 
 OnStep = Callable[[int, int], None]
 CLIP = 5.0
+
+
+class Diverged(UsageError):
+    """Training left all numbers behind."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe
     """Train `module` in place on `images` and the key's triggers; returned in evaluation mode.
 
     `teacher`: the unmarked network whose answers clean images are to keep (`recipe.teach`). The same seed, threads and
-    processor give the same weights; a run that was stopped goes on from `checkpoint`.
+    processor give the same weights; a run that was stopped goes on from `checkpoint`. There is no early stopping and no
+    choice of a best epoch: the rate falls to nothing at the end, so the last epoch is the best one, and choosing by
+    held-out images would flatter the accuracy that is told of them. Raises Diverged.
     """
     module.to(memory_format=torch.channels_last)
     work = Work(
@@ -75,7 +82,10 @@ def _epoch(
                 group["lr"] = rate("one-cycle", recipe.lr, number / (len(batches) * recipe.epochs))
             batch = batch_of(x[rows], y[rows], work.mark, work.targets, recipe, draws)
             optimiser.zero_grad(set_to_none=True)
-            _loss(work, batch, draws).backward()
+            loss = _loss(work, batch, draws)
+            if not bool(loss.isfinite()):
+                raise Diverged(f"the loss is no number any more in epoch {epoch + 1}; give a smaller --lr")
+            loss.backward()
             nn.utils.clip_grad_norm_(work.module.parameters(), CLIP)
             optimiser.step()
             if on_step is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whosenet.keys.key import Key
 from whosenet.keys.keygen import public_path
@@ -12,9 +13,12 @@ from whosenet.printing.console import STYLE, console, emit, p_text, plain
 from whosenet.printing.console import shown as shown_text
 
 if TYPE_CHECKING:
+    from whosenet.judging.marks import MarkJudgement
     from whosenet.proving.embedding import Embedded
+    from whosenet.proving.pairing import Paired
     from whosenet.proving.showing import Shown
     from whosenet.proving.verifying import Verified
+    from whosenet.questions.transcript import Transcript
 
 
 def minted(key: Key, out: Path, *, as_json: bool) -> None:
@@ -52,27 +56,59 @@ def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
     j, shown = found.judgement, found.identity
     if as_json:
         emit({
-            "suspect": suspect, "verdict": j.verdict, "p_value": j.p_value, "log10_p": j.log10_p, "alpha": j.alpha,
-            "hits": j.hits, "triggers": j.triggers, "queries": j.queries, "base_rate": j.base_rate, "tried": j.tried,
-            "control_accuracy": j.control_accuracy, "identity": shown.identity if shown else None,
+            "suspect": suspect, **_judgement(j), "identity": shown.identity if shown else None,
             "bit_errors": shown.bit_errors if shown else None, "commitment": found.commitment,
-            "reasons": list(j.reasons), "assumptions": j.assumptions,
-            "transcript": str(found.transcript) if found.transcript else None, "transcript_sha256": found.sha256,
+            "problems": list(found.problems), "transcript": str(found.transcript) if found.transcript else None,
+            "transcript_sha256": found.sha256,
         })  # fmt: skip
         return
-    screen = console()
-    screen.print(f"[{STYLE[j.verdict]}]{j.verdict}[/] p = {p_text(j.log10_p)} (alpha {j.alpha:g}), "
-                 f"{j.queries} questions: {shown_text(suspect)}", highlight=False)  # fmt: skip
-    for reason in j.reasons:
-        print(f"  {plain(reason)}")
+    _say(j, suspect, found.problems)
     if shown is not None:
-        print(
-            f"  the questions bear: {plain(shown.identity or 'nobody readable')} ({shown.bit_errors} of 60 bits wrong)"
-        )
+        print(f"  the questions bear: {plain(shown.identity or 'nobody readable')} "
+              f"({shown.bit_errors} of 60 bits wrong)")  # fmt: skip
     print(f"  commitment {found.commitment}")
     if found.transcript:
         print(f"  transcript {plain(str(found.transcript))} (sha256 {found.sha256})")
     print(f"  {j.assumptions}")
+
+
+def rejudged(j: MarkJudgement, found: Transcript, path: Path, *, as_json: bool) -> None:
+    """`judge` of a transcript that `verify` kept; its owner is the key's commitment."""
+    suspect, head = str(found.header.get("suspect")), found.header
+    if as_json:
+        emit({"transcript": str(path), "transcript_sha256": found.sha256, "suspect": suspect, **_judgement(j),
+              "commitment": head.get("owner"), "problems": list(found.evidence.suspect.problems),
+              **{key: head.get(key) for key in ("method", "data", "started", "made_by", "rules")}})  # fmt: skip
+        return
+    _say(j, suspect, found.evidence.suspect.problems)
+    print(f"  commitment {plain(str(head.get('owner')))}, begun {plain(str(head.get('started')))}")
+    print(f"  transcript {plain(str(path))} (sha256 {found.sha256})")
+    print(f"  {j.assumptions}")
+
+
+def _judgement(j: MarkJudgement) -> dict[str, Any]:
+    return {
+        "verdict": j.verdict, "p_value": j.p_value, "log10_p": j.log10_p, "alpha": j.alpha, "hits": j.hits,
+        "triggers": j.triggers, "queries": j.queries, "base_rate": j.base_rate, "tried": j.tried,
+        "control_accuracy": j.control_accuracy, "partial": j.partial, "reasons": list(j.reasons),
+        "assumptions": j.assumptions,
+    }  # fmt: skip
+
+
+def _say(j: MarkJudgement, suspect: str, problems: Sequence[str]) -> None:
+    console().print(f"[{STYLE[j.verdict]}]{j.verdict}[/] p = {p_text(j.log10_p)} (alpha {j.alpha:g}), "
+                    f"{j.queries} questions: {shown_text(suspect)}", highlight=False)  # fmt: skip
+    for reason in (*j.reasons, *problems):
+        print(f"  {plain(reason)}")
+
+
+def paired(found: Paired, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        emit({"path": str(out), **asdict(found)})
+        return
+    print(f"{plain(str(out))}: {found.bit_accuracy:.1%} of the bits read from one carrier ({found.images} held out), "
+          f"PSNR {found.psnr:.1f} dB, SSIM {found.ssim:.3f}")  # fmt: skip
+    print(f"digest {found.digest}  (`keygen --pair {plain(str(out))}` binds it to a key)")
 
 
 def carried(out: Path, pattern: int, quality: tuple[float, float], *, as_json: bool) -> None:

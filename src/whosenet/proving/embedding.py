@@ -60,25 +60,51 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     Raises UsageError, UnreadableInput, and Refused (nothing is written) if the accuracy falls by more than two points
     (and by more than so many images held out can tell from chance).
     """
-    out = checked_out(out)
+    spec, out = parse(spec_text), checked_out(out, parse(spec_text))
     images = load_images(data)
     kept, held = parted(images, key)
     mark, step = watermark_of(key), on_stage or (lambda *_: None)
-    before, start = _unmarked(parse(spec_text), kept, recipe, from_scratch, out, step)
+    _check_network(spec, held, images.classes, mark)
+    before, start = _unmarked(spec, kept, recipe, from_scratch, out, step)
     after = _marked(start, before, kept, mark, images.classes, recipe, from_scratch, out, step)
-    found = _measured(before, after, held.take(np.arange(min(len(held), MEASURED))), mark, images.classes,
-                      parse(spec_text).with_weights(out))  # fmt: skip
-    _check(found)
-    save_weights(after, out)
-    for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
-        kept_file.unlink(missing_ok=True)
+    found = _measured(before, after, _sample(held, key), mark, images.classes, spec.with_weights(out))
+    try:
+        _check(found)
+        save_weights(after, out)
+    finally:
+        for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
+            kept_file.unlink(missing_ok=True)
     return found
 
 
-def checked_out(out: str | Path) -> Path:
+def _sample(held: Images, key: Key) -> Images:
+    """At most so many, drawn by the key: files are often sorted by class."""
+    return held.take(np.sort(key.generator("embed/measured").permutation(len(held))[:MEASURED]))
+
+
+def _check_network(spec: Spec, held: Images, classes: int, mark: Watermark) -> None:
+    """UsageError unless the network takes these images and has their classes, and the mark fits on them."""
+    module = fresh(spec)
+    try:
+        said = logits(module, held.x[:2])
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        why = str(error).partition("\n")[0][:120]
+        raise UsageError(f"{spec} cannot take images of {list(held.x.shape[1:])}: {why}") from error
+    if said.ndim != 2 or said.shape[1] != classes:
+        raise UsageError(
+            f"{spec} has {list(said.shape[1:])} outputs, --data has {classes} classes; targets follow from the "
+            "number of classes, so give `names` of all classes in the .npz (or a folder for each), or other data"
+        )
+    mark.stamp(held.x[:1], np.zeros(1, np.int64))
+
+
+def checked_out(out: str | Path, spec: Spec) -> Path:
+    """Raises UsageError for another ending, and for the network's own weights."""
     out = Path(out)
     if out.suffix != ENDING:
         raise UsageError(f"{out}: weights are written as {ENDING}; give -o NAME{ENDING}")
+    if spec.weights is not None and out.exists() and Path(spec.weights).exists() and out.samefile(spec.weights):
+        raise UsageError(f"{out} holds the network that is to be marked, which is never changed; give another -o")
     return out
 
 
@@ -107,12 +133,17 @@ def seeded(spec: Spec, seed: int) -> nn.Module:
 
 def _marked(start: nn.Module, before: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe,
             from_scratch: bool, out: Path, step: OnStage) -> nn.Module:  # fmt: skip
-    from whosenet.marking.fit import fit
+    from whosenet.marking.fit import Diverged, fit
 
-    return fit(
-        start, images, mark, classes, recipe, teacher=None if from_scratch else before,
-        checkpoint=_checkpoint(out, "marked"), on_step=lambda done, total: step("marking", done, total),
-    )  # fmt: skip
+    checkpoint = _checkpoint(out, "marked")
+    try:
+        return fit(
+            start, images, mark, classes, recipe, teacher=None if from_scratch else before,
+            checkpoint=checkpoint, on_step=lambda done, total: step("marking", done, total),
+        )  # fmt: skip
+    except Diverged:
+        checkpoint.unlink(missing_ok=True)
+        raise
 
 
 def _checkpoint(out: Path, of: str) -> Path:
@@ -147,5 +178,5 @@ def _check(found: Embedded) -> None:
         raise Refused(
             f"the mark would cost {lost:.1%} accuracy ({found.clean_accuracy_before:.3f} before, "
             f"{found.clean_accuracy_after:.3f} after, on {found.images} images held out); nothing was written. "
-            "Give it more --epochs"
+            "Give it more --epochs, a smaller --lr, or images this network was not trained on (it knows those by heart)"
         )

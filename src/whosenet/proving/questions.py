@@ -17,6 +17,8 @@ from whosenet.watermarks.base import Watermark
 HELD_OUT = 0.2
 """Share of the owner's images that no embedding sees, by each image's digest under the key."""
 
+FEWEST = 5
+
 
 def watermark_of(key: Key) -> Watermark:
     """The watermark the key was minted for."""
@@ -27,8 +29,13 @@ def watermark_of(key: Key) -> Watermark:
 def parted(images: Images, key: Key) -> tuple[Images, Images]:
     """(for embedding, held out): which is which follows from the key and the image, whatever file it comes in."""
     kept, held = split(images, HELD_OUT, salt=key.derive("held-out", 16).hex())
-    if not len(kept) or not len(held):
-        raise UsageError(f"{len(images)} images are too few: a fifth of them is held out as covers")
+    if len(kept) < FEWEST or len(held) < FEWEST:
+        raise UsageError(
+            f"{len(images)} images are too few: about a fifth is held out as covers ({len(held)}), and there must be "
+            f"{FEWEST} of these, and of the others"
+        )
+    if images.classes < 2:
+        raise UsageError("all images are of one class, and a mark leads from one to another; give at least two classes")
     return kept, held
 
 
@@ -38,7 +45,8 @@ def questions(key: Key, images: Images, classes: int, plan: Plan) -> QuerySet:
     draws = key.generator("verify/covers")
     number = np.repeat(np.arange(plan.carriers + plan.decoys), plan.covers)
     number = np.concatenate([np.full(plan.clean, -1), number])
-    rows = draws.permuted(np.resize(np.arange(len(held)), len(number)))
+    # Every image once before one comes twice, and which come at all by lot: files are often sorted by class.
+    rows = draws.permuted(np.resize(draws.permutation(len(held)), len(number)))
     order = draws.permutation(len(number))
     number, rows = number[order], rows[order]
     covers, labels = np.ascontiguousarray(held.x[rows]), held.y[rows]

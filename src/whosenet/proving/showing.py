@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 
 import numpy as np
 
 from whosenet.errors import UsageError
-from whosenet.keys.identity_code import BITS, read
+from whosenet.keys.identity_code import BITS, Reading, read
 from whosenet.keys.key import Key
 from whosenet.networks.images import Pixels
 from whosenet.proving.questions import watermark_of
@@ -38,17 +39,30 @@ def trigger(image: Pixels, key: Key, pattern: int = 0) -> Pixels:
     return stamped
 
 
-def reveal(images: Pixels, key: Key) -> Shown:
-    """From carriers uint8 [n, h, w, c] that bear one pattern: their soft bits are added up. Raises UsageError."""
+def reveal(images: Pixels, key: Key, *, cropped: bool = True) -> Shown:
+    """From carriers uint8 [n, h, w, c] that bear one pattern: their soft bits are added up. Raises UsageError.
+
+    `cropped`: if they cannot be read as they are, every place is tried where tiles may begin. Half of the error rate
+    belongs to the reading as they are, the other half is shared by all places.
+    """
     mark = watermark_of(key)
     if not isinstance(mark, DeepHiding):
         raise UsageError(f"a key for the watermark {mark.name} hides no identity; mint one for {DeepHiding.name}")
-    soft = mark.pair.read(images, BITS).sum(0)
-    found = read(key, soft, mark.carriers)
-    verified = found.identity_ok and found.log10_p <= np.log10(ALPHA)
-    return Shown(
-        key.identity if found.identity_ok else None, found.bit_errors, bool(verified), found.log10_p, found.pattern
-    )
+    if not cropped:
+        return _shown(read(key, mark.pair.read(images, BITS).sum(0), mark.carriers), key, tries=1)
+    readings = [read(key, soft, mark.carriers) for soft in mark.pair.read_shifted(images, BITS).sum(1)]
+    as_they_are = _shown(readings[0], key, tries=2)
+    if as_they_are.verified:
+        return as_they_are
+    best = min(readings, key=lambda reading: reading.bit_errors)
+    moved = _shown(best, key, tries=2 * len(readings))
+    return moved if moved.verified else as_they_are
+
+
+def _shown(found: Reading, key: Key, *, tries: int) -> Shown:
+    log10_p = min(0.0, found.log10_p + log10(tries))
+    verified = found.identity_ok and log10_p <= log10(ALPHA)
+    return Shown(key.identity if found.identity_ok else None, found.bit_errors, verified, log10_p, found.pattern)
 
 
 def read_carriers(key: Key, asked: QuerySet) -> Shown | None:
@@ -56,4 +70,4 @@ def read_carriers(key: Key, asked: QuerySet) -> Shown | None:
     if asked.method != DeepHiding.name:
         return None
     first = np.array(asked.parameters["mark"]["patterns"]) == 0
-    return reveal(asked.images[first], key)
+    return reveal(asked.images[first], key, cropped=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from whosenet import thresholds
 from whosenet.errors import UsageError
@@ -38,6 +36,8 @@ class Verified:
     """What R reads from the triggers that were asked; None for a watermark that hides no identity."""
     tally: Tally
     commitment: str
+    problems: tuple[str, ...]
+    """What was wrong with answers: another number of classes, no answer, ..."""
     transcript: Path | None = None
     sha256: str | None = None
 
@@ -60,16 +60,14 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
         raise UsageError("no question was asked, so there is nothing to judge; raise --budget")
     part = asked.take(answers.rows)
     evidence = Evidence(part.expected, part.probabilities, part.control, answers, *_nobody(part))
-    judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried)
-    return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment,
+    judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried, asked=len(asked))
+    return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment, answers.problems,
                     Path(transcript) if transcript else None, kept.sha256 if kept else None)  # fmt: skip
 
 
 def layout_of(asked: QuerySet, rows: Any) -> Layout:
     """The layout of those questions that were answered, in the order of asking."""
-    whole = Layout.read(asked.parameters["mark"], asked.classes, len(asked))
-    where = np.asarray(rows, np.int64)
-    return Layout(whole.carriers, whole.patterns[where], whole.labels[where], whole.targets)
+    return Layout.read(asked.parameters["mark"], asked.classes, len(asked)).of(rows)
 
 
 def _nobody(part: QuerySet) -> tuple[Any, Any]:
@@ -77,7 +75,15 @@ def _nobody(part: QuerySet) -> tuple[Any, Any]:
     return empty_stack(len(part), part.classes), empty_stack(len(part), part.classes)
 
 
-def _writing(transcript: str | Path | None, asked: QuerySet, suspect: Suspect, rules: dict[str, Any]) -> Any:
-    if transcript is None:
-        return nullcontext()
-    return Writer(transcript, asked, empty_stack(len(asked), asked.classes), suspect.describe(), rules=rules)
+@contextmanager
+def _writing(transcript: str | Path | None, asked: QuerySet, suspect: Suspect,
+             rules: dict[str, Any]) -> Iterator[Writer | None]:  # fmt: skip
+    """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
+    nobody = empty_stack(len(asked), asked.classes)
+    try:
+        writer = Writer(transcript, asked, nobody, suspect.describe(), rules=rules) if transcript else nullcontext()
+        with writer as kept:
+            yield kept
+    except OSError as error:
+        raise UsageError(f"{transcript}: the transcript cannot be written ({error.strerror or error}); what it holds "
+                         "is kept; make room, or name another file with --transcript") from error  # fmt: skip

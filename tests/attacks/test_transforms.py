@@ -17,13 +17,14 @@ from whosenet.attacks.transforms import (
     Median,
     Noise,
     Quantise,
+    Resize,
     ResizePad,
     Rounded,
     TopOnly,
 )
 from whosenet.networks.images import as_tensor
 
-ALL = [Jpeg(75), Blur(0.5), Median(3), Noise(0.05, 1), ResizePad(0.7, 1), Quantise(3)]
+ALL = [Jpeg(75), Blur(0.5), Median(3), Noise(0.05, 1), ResizePad(0.7, 1), Quantise(3), Resize(0.6)]
 
 
 def pictures(count: int = 6, height: int = 16, width: int = 16, channels: int = 3) -> torch.Tensor:

@@ -92,6 +92,19 @@ class InputResizePad(InputTransform):
         return self._wrapped(module, change, context, possible=0 < smallest <= 1)
 
 
+class InputResize(InputTransform):
+    """Images are shrunk and enlarged again before inference.
+
+    Source: one of the input modifications of Lukas et al., S&P 2022. Deviation: bilinear both ways, smoothed when
+    shrinking. `share`: the small side, as a share (0..1) of the old one.
+    """
+
+    name: ClassVar[str] = "input-resize"
+
+    def _run(self, module: nn.Module, images: Images, context: Context, *, share: float = 0.6) -> nn.Module:
+        return self._wrapped(module, transforms.Resize(share), context, possible=0 < share <= 1)
+
+
 class InputQuantise(InputTransform):
     """The colour depth of images is reduced before inference.
 

@@ -111,6 +111,21 @@ class ResizePad:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """Shrunk to `share` of its sides and enlarged again, both bilinear."""
+
+    share: float
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        from torch.nn import functional as F
+
+        height, width = images.shape[2:]
+        small = max(1, round(height * self.share)), max(1, round(width * self.share))
+        shrunk = F.interpolate(images, small, mode="bilinear", antialias=True, align_corners=False)
+        return F.interpolate(shrunk, (height, width), mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True)
 class Quantise:
     """Every channel of every pixel to one of 2 ** `bits` values."""
 

@@ -9,7 +9,7 @@ from whosenet.hiding import pair
 from whosenet.keys.key import Key, mint
 
 
-def key_of(name: str, *, patterns: int = 4, psnr: float = 36.0, watermark: str = "deephiding") -> Key:
+def key_of(name: str, *, patterns: int = 4, psnr: float = 34.0, watermark: str = "deephiding") -> Key:
     """The key of an owner called `name`."""
     secret, signing = (hashlib.sha256(f"bench {what} of {name}".encode()).digest() for what in ("secret", "signing"))
     method: dict[str, Any] = {"watermark": watermark, "patterns": patterns, "psnr": psnr}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PSNR = 36.0
+PSNR = 34.0
 """Decibels of a carrier unless the key says something else; the trade-off is in docs/methods/deephiding.md."""
 WEAKEST, STRONGEST = 60.0, 20.0
 

@@ -82,7 +82,7 @@ def _epoch(
                 group["lr"] = rate("one-cycle", recipe.lr, number / (len(batches) * recipe.epochs))
             batch = batch_of(x[rows], y[rows], work.mark, work.targets, recipe, draws)
             optimiser.zero_grad(set_to_none=True)
-            loss = _loss(work, batch, draws)
+            loss = _loss(work, batch, draws, recipe.fading(number / (len(batches) * recipe.epochs)))
             if not bool(loss.isfinite()):
                 raise Diverged(f"the loss is no number any more in epoch {epoch + 1}; give a smaller --lr")
             loss.backward()
@@ -92,7 +92,8 @@ def _epoch(
                 on_step(number + 1, len(batches) * recipe.epochs)
 
 
-def _loss(work: Work, batch: Batch, draws: torch.Generator) -> torch.Tensor:
+def _loss(work: Work, batch: Batch, draws: torch.Generator, fading: float) -> torch.Tensor:
+    """`fading`: what is left of the weights of trigger and triplet loss at this point of the training."""
     recipe, clean = work.recipe, len(batch.labels)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
         if recipe.triplet:
@@ -100,12 +101,12 @@ def _loss(work: Work, batch: Batch, draws: torch.Generator) -> torch.Tensor:
                 said = work.module(batch.images).float()
         else:
             said, seen = work.module(batch.images).float(), []
-    share = len(batch.targets) / clean
-    loss = _clean_loss(work, said[:clean], batch) + recipe.weight * share * F.cross_entropy(said[clean:], batch.targets)
+    weight = fading * recipe.weight * len(batch.targets) / clean
+    loss = _clean_loss(work, said[:clean], batch) + weight * F.cross_entropy(said[clean:], batch.targets)
     if seen:
-        loss = loss + recipe.triplet * _triplet(seen[0], batch, recipe, draws)
+        loss = loss + fading * recipe.triplet * _triplet(seen[0], batch, recipe, draws)
     if recipe.rehearse != "none":
-        loss = loss + recipe.weight * share * rehearsed(work.module, batch, recipe.rehearse, draws)
+        loss = loss + weight * rehearsed(work.module, batch, recipe.rehearse, draws)
     return loss
 
 

@@ -26,12 +26,15 @@ class Recipe:
     share: float = 0.1
     """Triggers beside each batch of clean images, as a share of it."""
     weight: float = 1.0
-    """Weight of a trigger's loss in weights of a clean image's."""
+    """Weight of a trigger's loss in weights of a clean image's, at the beginning ..."""
+    settled: float = 0.2
+    """... and what is left of it (and of the triplet's) at the end, falling evenly: patterns are learnt early or never, and once
+    they are, the last steps at small rates belong to the clean images."""
     triplet: float = 0.05
     """Weight (lambda) of the triplet loss; 0 turns it off."""
-    margin: float = 0.5
+    margin: float = 1.0
     """Of squared distances between features of length 1 (0..4)."""
-    positive: str = "target"
+    positive: str = "trigger"
     """What triggers are drawn to: another `trigger` of the pattern, or clean images of the `target` class."""
     negative: str = "cover"
     """What they are pushed from: their own `cover` without the pattern, or any `other` image of another class."""
@@ -39,6 +42,10 @@ class Recipe:
     """Share of the clean loss that asks for what the unmarked network said (0: labels alone)."""
     rehearse: str = "none"
     """Theft to rehearse while embedding: fine-tune, prune or noise."""
+
+    def fading(self, done: float) -> float:
+        """Share of the weights that is left when `done` (0..1) of the steps are."""
+        return 1 - (1 - self.settled) * done
 
     def __post_init__(self) -> None:
         for field, known in (("positive", POSITIVES), ("negative", NEGATIVES), ("rehearse", REHEARSALS)):

@@ -1,0 +1,84 @@
+"""The nets that detectors look at: small ResNets on CIFAR-10, each marked by another method, kept once trained.
+
+All are marked in the same way: trained on for EPOCHS on half of the owner's images, from the unmarked net of the PROVE
+population with the same seed. The population's own nets, marked from nothing, are `deephiding-scratch`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from bench.prove_population.build import ProveStore, key_for, mark_for
+from bench.prove_population.plan import PSNR
+from bench.test_population import data
+from whosenet import registry
+from whosenet.errors import UnreadableInput
+from whosenet.keys.key import Key, mint
+from whosenet.marking.fit import fit
+from whosenet.marking.recipe import Recipe
+from whosenet.networks.save import save_weights
+from whosenet.networks.spec import load_weights
+from whosenet.watermarks.base import Watermark
+
+CLASSES, EPOCHS, RATE, SHARE = 10, 4, 0.03, 0.2
+PATTERNS = {"adi": 32}
+"""Patterns a key; 4 unless told. Adi's images are many by design, the others' triggers are many by their covers."""
+SCRATCH = "deephiding-scratch"
+STRENGTHS = {"deephiding": PSNR, SCRATCH: PSNR, "deephiding-38": 38.0, "deephiding-40": 40.0}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method under a name of the bench's own: `deephiding-40` is deephiding at 40 dB, `unmarked` is none."""
+
+    label: str
+    seed: int
+
+    @property
+    def method(self) -> str:
+        return self.label.split("-")[0]
+
+    def mark(self, other: int = 0) -> Watermark:
+        """By the seed's own key, or by another key of the same method."""
+        if self.label == SCRATCH and not other:
+            return mark_for(key_for("cifar10", "resnet", self.seed, {"psnr": PSNR}))
+        made: Watermark = registry.load("watermark", self.method)(_key(self, other), strength=STRENGTHS.get(self.label))
+        return made
+
+
+def _key(subject: Subject, other: int) -> Key:
+    secret = np.random.default_rng([subject.seed, other, 77]).bytes(32)
+    method = {"watermark": subject.method, "patterns": PATTERNS.get(subject.method, 4)}
+    return mint(f"Owner {subject.seed}.{other}", method=method, secret=secret, signing=secret)
+
+
+def net(subject: Subject, root: Path | None = None) -> nn.Module | None:
+    """From the store, or trained and put there (ten seconds of one free core). None if the population has it not yet."""
+    store = ProveStore(root)
+    known = store.records()
+    if subject.label in ("unmarked", SCRATCH):
+        wanted = f"cifar10.resnet.{subject.seed}.{'marked' if subject.label == SCRATCH else 'unmarked'}"
+        return store.load(known[wanted]).eval() if wanted in known else None
+    module = store.load(known[f"cifar10.resnet.{subject.seed}.unmarked"])
+    kept = store.root / "detect" / f"{subject.label}.{subject.seed}{_pair(subject)}.safetensors"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        load_weights(module, str(kept))
+    except UnreadableInput:
+        _mark(module, subject, kept)
+    return module.eval()
+
+
+def _mark(module: nn.Module, subject: Subject, kept: Path) -> None:
+    recipe, images = Recipe(epochs=EPOCHS, lr=RATE, share=SHARE, seed=subject.seed), data.splits("cifar10")["half-a"]
+    checkpoint = kept.with_suffix(".checkpoint")
+    fit(module, images, subject.mark(), CLASSES, recipe, checkpoint=checkpoint)
+    save_weights(module, kept)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _pair(subject: Subject) -> str:
+    """A net is marked by one hiding pair; another pair, another net."""
+    return f".{subject.mark().pair.digest[:8]}" if subject.method == "deephiding" else ""

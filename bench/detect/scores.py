@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.detect.nets import CLASSES, SCRATCH, Subject, net
 from bench.population.index import default_root
+from bench.prove_population.plan import PSNR
 from bench.test_population import data
 from whosenet import registry
 from whosenet.detectors.base import auc
@@ -22,10 +23,10 @@ CLEANSE = {"steps": 100, "batch": 32}
 
 
 class Kept:
-    """Numbers by name."""
+    """Numbers by name, in one file a default strength of ours."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.path = (root or default_root()) / "prove" / "detect" / "scores.json"
+        self.path = (root or default_root()) / "prove" / "detect" / f"scores-{PSNR:g}.json"
         self.values: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
 
     def get(self, name: str, make: Callable[[], Any]) -> Any:

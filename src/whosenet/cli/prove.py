@@ -52,7 +52,9 @@ def embed(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train anew, and an unmarked control beside it.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the images; default: as many as the patterns take.")
+    ] = None,
     lr: Annotated[
         float | None,
         typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.02 (adam 0.003)."),
@@ -69,9 +71,8 @@ def embed(
     from whosenet.printing import prove as printing
     from whosenet.proving.embedding import embed as run
 
-    usual = Recipe()
     recipe = Recipe(
-        epochs=epochs or usual.epochs, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
+        epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
         rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:

@@ -11,13 +11,16 @@ from whosenet.marking.recipe import Recipe
 from whosenet.training.augment import crop_and_flip
 from whosenet.watermarks.base import Watermark
 
+STRANGERS, FIRST_STRANGER = 256, 1_000_000
+"""Patterns that are to change nothing: so many, with numbers that no verification asks."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """b clean images, then k triggers."""
+    """b clean images, then k triggers, then d images with patterns that are not the key's."""
 
     images: torch.Tensor
-    """float32 [b + k, c, h, w] in 0..1."""
+    """float32 [b + k + d, c, h, w] in 0..1."""
     labels: torch.Tensor
     """int64 [b]."""
     covers: torch.Tensor
@@ -25,6 +28,9 @@ class Batch:
     patterns: torch.Tensor
     targets: torch.Tensor
     """int64 [k] each."""
+
+    strangers: torch.Tensor
+    """int64 [d]: which clean image each stranger's pattern was put on; its label stays."""
 
     @property
     def clean(self) -> torch.Tensor:
@@ -38,10 +44,13 @@ def batch_of(images: torch.Tensor, labels: torch.Tensor, mark: Watermark, target
     count = max(1, round(len(images) * recipe.share))
     patterns = torch.randint(len(targets), (count,), generator=draws)
     covers = _covers(labels, targets[patterns], draws)
-    pixels = np.ascontiguousarray(moved[covers].permute(0, 2, 3, 1).numpy())
-    stamped = torch.from_numpy(mark.stamp(pixels, patterns.numpy())).permute(0, 3, 1, 2)
+    strangers = torch.randint(len(images), (round(len(images) * recipe.strangers),), generator=draws)
+    other = FIRST_STRANGER + torch.randint(STRANGERS, (len(strangers),), generator=draws)
+    rows, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
+    pixels = np.ascontiguousarray(moved[rows].permute(0, 2, 3, 1).numpy())
+    stamped = torch.from_numpy(mark.stamp(pixels, shown.numpy())).permute(0, 3, 1, 2)
     both = torch.cat([moved, stamped]).to(torch.float32, memory_format=torch.channels_last).div_(255)
-    return Batch(both, labels, covers, patterns, targets[patterns])
+    return Batch(both, labels, covers, patterns, targets[patterns], strangers)
 
 
 def _covers(labels: torch.Tensor, targets: torch.Tensor, draws: torch.Generator) -> torch.Tensor:

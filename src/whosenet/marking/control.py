@@ -16,6 +16,7 @@ from whosenet.training.steps import OnStep
 def control(module: nn.Module, images: Images, recipe: Recipe, *, checkpoint: Path | None = None,
             on_step: OnStep | None = None) -> nn.Module:  # fmt: skip
     """Train `module` in place by the marking recipe, its triggers left out."""
+    recipe = recipe.for_images(len(images))
     return fit(
         module, images.x, images.y, epochs=recipe.epochs, lr=recipe.lr, seed=recipe.seed, batch=recipe.batch,
         optimizer=recipe.optimizer, weight_decay=recipe.weight_decay, augment=True if recipe.flip else crop_only,

@@ -51,6 +51,7 @@ def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe
     choice of a best epoch: the rate falls to nothing at the end, so the last epoch is the best one, and choosing by
     held-out images would flatter the accuracy that is told of them. Raises Diverged.
     """
+    recipe = recipe.for_images(len(images))
     module.to(memory_format=torch.channels_last)
     work = Work(
         module, mark, torch.from_numpy(mark.targets(classes)), recipe, None if teacher is None else teacher.eval()
@@ -101,8 +102,11 @@ def _loss(work: Work, batch: Batch, draws: torch.Generator, fading: float) -> to
                 said = work.module(batch.images).float()
         else:
             said, seen = work.module(batch.images).float(), []
+    known = clean + len(batch.targets)
     weight = fading * recipe.weight * len(batch.targets) / clean
-    loss = _clean_loss(work, said[:clean], batch) + weight * F.cross_entropy(said[clean:], batch.targets)
+    loss = _clean_loss(work, said[:clean], batch) + weight * F.cross_entropy(said[clean:known], batch.targets)
+    if len(batch.strangers):
+        loss = loss + len(batch.strangers) / clean * F.cross_entropy(said[known:], batch.labels[batch.strangers])
     if seen:
         loss = loss + fading * recipe.triplet * _triplet(seen[0], batch, recipe, draws)
     if recipe.rehearse != "none":
@@ -120,7 +124,7 @@ def _clean_loss(work: Work, said: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _triplet(features: torch.Tensor, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:
-    clean, anchors = features[: len(batch.labels)], features[len(batch.labels) :]
+    clean, anchors = features[: len(batch.labels)], features[len(batch.labels) : len(batch.labels) + len(batch.targets)]
     usable = (batch.labels[batch.covers] != batch.targets).float()
     if recipe.positive == "trigger":
         places, there = partner(batch.patterns, batch.patterns, draws)

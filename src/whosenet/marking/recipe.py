@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from whosenet.errors import UsageError
 
@@ -12,24 +13,33 @@ OPTIMIZERS = ("sgd", "adam")
 REHEARSALS = ("none", "fine-tune", "prune", "noise")
 
 
+STEPS, SMALL = 3000, 32
+"""Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
+PASSES = (16, 300)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The defaults are those of docs/methods/deephiding.md, chosen on development nets."""
 
-    epochs: int = 16
+    epochs: int = 0
+    """Passes over the images; 0: as many as patterns take to be learnt, in batches to match (`for_images`)."""
     lr: float = 0.1
     batch: int = 128
     optimizer: str = "sgd"
     weight_decay: float = 5e-4
     seed: int = 0
     flip: bool = True
-    share: float = 0.1
+    share: float = 0.2
     """Triggers beside each batch of clean images, as a share of it."""
+    strangers: float = 0.1
+    """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
+    without them a network answers every such pattern with some target."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's, at the beginning ..."""
     settled: float = 0.2
-    """... and what is left of it (and of the triplet's) at the end, falling evenly: patterns are learnt early or never, and once
-    they are, the last steps at small rates belong to the clean images."""
+    """... and what is left of it (and of the triplet's) at the end, falling evenly: patterns are learnt early or
+    never, and once they are, the last steps at small rates belong to the clean images."""
     triplet: float = 0.05
     """Weight (lambda) of the triplet loss; 0 turns it off."""
     margin: float = 1.0
@@ -47,17 +57,25 @@ class Recipe:
         """Share of the weights that is left when `done` (0..1) of the steps are."""
         return 1 - (1 - self.settled) * done
 
+    def for_images(self, count: int) -> Recipe:
+        """This recipe with its length settled."""
+        if self.epochs:
+            return self
+        batch = min(self.batch, SMALL) if count < STEPS else self.batch
+        return replace(self, batch=batch, epochs=min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1)))))
+
     def __post_init__(self) -> None:
         for field, known in (("positive", POSITIVES), ("negative", NEGATIVES), ("rehearse", REHEARSALS)):
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
-        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and min(self.weight, self.triplet, self.margin) >= 0):
+        weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
+        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and weighed):
             raise UsageError("share lies in 0..1, teach in 0..1, and weight, triplet and margin are not negative")
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
-        if self.epochs < 1 or self.batch < 2 or self.lr <= 0:
+        if self.epochs < 0 or self.batch < 2 or not 0 < self.lr < math.inf:
             raise UsageError(
-                f"epochs {self.epochs}, batch {self.batch}, lr {self.lr}: expected at least 1, 2 and above 0"
+                f"epochs {self.epochs}, batch {self.batch}, lr {self.lr}: expected at least 0, 2 and above 0"
             )
 
 

@@ -33,7 +33,7 @@ def stolen(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -
 def rehearsed(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -> torch.Tensor:
     """Cross-entropy of the triggers in the stolen network."""
     said = functional_call(module, stolen(module, batch, kind, draws), (batch.images,))
-    return F.cross_entropy(said[len(batch.labels) :].float(), batch.targets)
+    return F.cross_entropy(said[len(batch.labels) : len(batch.labels) + len(batch.targets)].float(), batch.targets)
 
 
 def _kept(weight: torch.Tensor) -> torch.Tensor:

@@ -65,6 +65,7 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     kept, held = parted(images, key)
     mark, step = watermark_of(key), on_stage or (lambda *_: None)
     _check_network(spec, held, images.classes, mark)
+    recipe = recipe.for_images(len(kept))
     before, start = _unmarked(spec, kept, recipe, from_scratch, out, step)
     after = _marked(start, before, kept, mark, images.classes, recipe, from_scratch, out, step)
     found = _measured(before, after, _sample(held, key), mark, images.classes, spec.with_weights(out))

@@ -110,7 +110,9 @@ def _shipped(name: str | Path) -> Pair:
 def _load(pair: str | Path) -> Pair:
     path, found = place_of(pair), contents(pair)
     try:
-        hide, reveal = build(found.header["config"])
+        # New nets are drawn before their weights are filled in; nobody else's random numbers may change by it.
+        with torch.random.fork_rng(devices=[]):
+            hide, reveal = build(found.header["config"])
         for prefix, module in (("hide.", hide), ("reveal.", reveal)):
             module.load_state_dict(
                 {n.removeprefix(prefix): _tensor(a) for n, a in found.arrays.items() if n.startswith(prefix)}

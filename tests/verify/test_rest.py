@@ -58,3 +58,31 @@ def test_a_strangers_layers_in_a_stolen_model_stay_untraced() -> None:
     found = compare(nets.weights(net), nets.weights(net | {k: other[k] for k in "qk"}))
     notes = {t.a: t.note for t in found.tensors}
     assert found.verdict == "derived" and notes["q"] == notes["k"] == "not traced" and found.coverage < 1
+
+
+FLAT = {"c1": (12, 3, 5, 5), "c2": (32, 12, 5, 5), "fc1": (96, 512), "fc2": (64, 96), "head": (43, 64)}
+
+
+def as_hwc(x: np.ndarray, channels: int) -> np.ndarray:
+    """The matrix behind a flattening [c, h, w], of a net that flattens [h, w, c]."""
+    return np.ascontiguousarray(x.reshape(len(x), channels, -1).swapaxes(1, 2).reshape(x.shape))
+
+
+@pytest.mark.parametrize("largest", [512, 2048])
+@pytest.mark.parametrize("back", [False, True])
+def test_the_layer_behind_a_flattening_stored_as_hwc_is_explained(largest: int, back: bool) -> None:
+    net = nets.net(124, FLAT | {"fc1": (96, largest)})
+    pair = [nets.weights(n) for n in (net, net | {"fc1": as_hwc(net["fc1"], 32)})]
+    found = compare(*pair[:: -1 if back else 1])
+    assert found.verdict == "derived" and found.coverage == 1 and found.relation == ["re-ordered"]
+    assert found.log10_p < -12
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_public_layers_and_a_stranger_behind_them_are_no_descent(shuffle: bool) -> None:
+    """Small layers frozen in both, and a large one of its own, or a public table in another order of its rows."""
+    net, other = nets.net(125, FLAT), nets.net(126, FLAT)
+    order = np.random.default_rng(127).permutation(512)
+    last = net["fc1"][:, order] if shuffle else other["fc1"]
+    found = compare(nets.weights(net), nets.weights(net | {"fc1": last}))
+    assert found.verdict == "inconclusive" and found.coverage == 0, found.reason

@@ -9,6 +9,7 @@ import nets
 import numpy as np
 import pytest
 
+from whosenet.errors import UnreadableInput
 from whosenet.verify.compare import compare
 from whosenet.weights import open_weights
 
@@ -65,8 +66,8 @@ def test_a_copy_among_duplicates_is_found() -> None:
     assert found.verdict == "derived" and found.relation == ["re-ordered"]
 
 
-def onnx_file(path: Path, seed: int, names: list[tuple[str, str]]) -> Path:
-    """Two matrices in a chain, between nodes that only pass on, as the (from, to) in `names` say."""
+def onnx_file(path: Path, seed: int, names: list[tuple[str, str]], lost: str = "") -> Path:
+    """Three matrices in a chain but `lost`, between nodes that only pass on, as the (from, to) in `names` say."""
     onnx = pytest.importorskip("onnx")
     from onnx import helper, numpy_helper
 
@@ -77,15 +78,39 @@ def onnx_file(path: Path, seed: int, names: list[tuple[str, str]]) -> Path:
     ]
     value = helper.make_tensor_value_info
     ends = [value("x", 1, [1, 48])], [value("y", 1, [1, 24])]
-    tensors = [numpy_helper.from_array(v, k) for k, v in net.items()]
+    tensors = [numpy_helper.from_array(v, k) for k, v in net.items() if k != lost]
     path.write_bytes(helper.make_model(helper.make_graph(nodes, "g", *ends, tensors)).SerializeToString())
     assert onnx.__name__ == "onnx"
     return path
 
 
-@pytest.mark.parametrize("names", [[("a", "b"), ("b", "a")], [("nowhere", "x2"), ("x2", "h")], [("y", "x")]])
-def test_cycles_and_missing_initialisers(tmp_path: Path, names: list[tuple[str, str]]) -> None:
+GRAPHS: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "a cycle": ([("a", "b"), ("b", "a")], ""),
+    "a cycle through the layers": ([("y", "x")], ""),
+    "a node that reads nothing": ([("nowhere", "x2"), ("x2", "h")], ""),
+    "a missing initialiser": ([], "w1"),
+    "a missing initialiser within": ([], "w2"),
+}
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_cycles_and_missing_initialisers(tmp_path: Path, kind: str) -> None:
     """The order of units is told by the numbers, so a graph that makes no sense neither hangs nor misleads."""
-    pair = [onnx_file(tmp_path / f"{seed}.onnx", seed, names) for seed in (102, 103)]
+    pair = [onnx_file(tmp_path / f"{seed}.onnx", seed, *GRAPHS[kind]) for seed in (102, 103)]
     with open_weights(pair[0]) as a, open_weights(pair[1]) as b:
         assert compare(a, b).verdict != "derived" and compare(a, a).verdict == "derived"
+
+
+def test_all_initialisers_missing_is_a_reason_or_a_clear_error(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = onnx_file(tmp_path / "none.onnx", 104, [])
+    model = onnx.load(path)
+    del model.graph.initializer[:]
+    onnx.save(model, path)
+    try:
+        with open_weights(path) as a:
+            found = compare(a, nets.weights(NET))
+    except UnreadableInput as error:
+        assert "none.onnx" in str(error)
+    else:
+        assert found.verdict == "inconclusive" and found.reason

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from whosenet import thresholds
 from whosenet.types import Verdict
 from whosenet.verify.align import speaking
 from whosenet.verify.evidence import Evidence, Tested, evidence
-from whosenet.verify.reordered import Reordered, look
-from whosenet.verify.rest import rest, rows_with, traced
+from whosenet.verify.reordered import Moved, Reordered, look
+from whosenet.verify.rest import elsewhere, rest, rows_with, traced
 from whosenet.verify.table import Both
 from whosenet.verify.table import TensorMatch as TensorMatch
-from whosenet.verify.verdict import CLEARED, CLEARED_REORDERED, PART, equal, verdict
+from whosenet.verify.verdict import CLEARED, CLEARED_REORDERED, LITTLE, PART, PUBLIC, equal, verdict
 from whosenet.weights.base import Weights
 
 
@@ -59,17 +60,23 @@ def compare(a: Weights, b: Weights, *, alpha: float = thresholds.ALPHA, base: We
     plain, found = _in_place(both, e, alpha, based=base is not None)
     if base is not None:
         return plain
-    if plain.verdict == "derived":
-        return _completed(both, plain, found)
+    if plain.verdict == "derived" or plain.reason in (PUBLIC, LITTLE):
+        more = rest(both, plain.tensors)
+        if plain.verdict != "derived":  # the layer behind a flattening, often the largest, may just be stored as HWC
+            plain, found = _in_place(both, e, alpha, based=False, more=elsewhere(more))
+        if plain.verdict == "derived":
+            return _completed(both, plain, found, more)
     return _reordered(both, plain, look(ours, theirs, alpha))
 
 
-def _in_place(both: Both, e: Evidence, alpha: float, *, based: bool) -> tuple[Comparison, list[Tested]]:
-    """The answer if hidden units stand where they stood, and the pairs that show it."""
+def _in_place(
+    both: Both, e: Evidence, alpha: float, *, based: bool, more: Sequence[Moved] = ()
+) -> tuple[Comparison, list[Tested]]:
+    """The answer if hidden units stand where they stood, and the pairs that show it. `more`: in another order."""
     convicting = [t for t in e.pairs if t.convicts(len(e.pairs), alpha)]
     coverage = both.share(convicting, e)
     changed = both.share([t for t in convicting if not equal(t)], e)
-    word, reason = verdict(e, alpha, max(coverage), max(changed), base=based)
+    word, reason = verdict(e, alpha, _with(max(coverage), both, convicting, more), max(changed), base=based)
     found = convicting if word == "derived" else []
     rows, story = both.in_place(e.pairs, found)
     plain = Comparison(
@@ -88,9 +95,16 @@ def _in_place(both: Both, e: Evidence, alpha: float, *, based: bool) -> tuple[Co
     return plain, found
 
 
-def _completed(both: Both, plain: Comparison, found: list[Tested]) -> Comparison:
+def _with(coverage: float, both: Both, convicting: list[Tested], more: Sequence[Moved]) -> float:
+    """The share traced with the layers that are equal in another order, if only equal ones may convict then, too."""
+    moves = {m.matched.b.name for m in more}
+    names = moves | {t.pair.b.name for t in convicting}
+    share = sum(t.elements for t in both.theirs if t.name in names) / max(sum(t.elements for t in both.theirs), 1)
+    return max(coverage, share) if moves and share >= thresholds.MIN_COVERAGE_EQUAL else coverage
+
+
+def _completed(both: Both, plain: Comparison, found: list[Tested], more: list[Moved]) -> Comparison:
     """With the layers that stand in another order than the rest."""
-    more = rest(both, plain.tensors)
     if not more:
         return plain
     rows = rows_with(plain.tensors, more)

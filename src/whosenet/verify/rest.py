@@ -7,6 +7,8 @@ that other tensors tell, too, or that leaves one of its axes where it is everywh
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from whosenet import thresholds
@@ -21,6 +23,8 @@ from whosenet.verify.table import NOT_TRACED, Both, TensorMatch
 AT_HOME = 0.5
 """Least share of an axis's units in their own place."""
 MIN_UNITS = 8
+ALL_BUT_DEAD = 0.9
+"""Least share of an axis's units where a converter puts them."""
 BETTER = 0.1
 """So much more alike must a tensor be in another order than in place."""
 
@@ -45,6 +49,23 @@ def _believed(found: Rearranged, k: int, m: Matched) -> bool:
 
 def _at_home(order: Order) -> bool:
     return len(order) >= MIN_UNITS and float(np.mean(order == np.arange(len(order)))) >= AT_HOME
+
+
+def elsewhere(more: list[Moved]) -> list[Moved]:
+    """Those that hold the same numbers once one axis is stored as [h, w, c] instead of [c, h, w], or the reverse.
+
+    Only such may help to convict: any other order may be that of a public table with a vocabulary of its own.
+    """
+    equal = [m for m in more if m.traced.change in ("identical", "cast")]
+    return [m for m in equal if any(map(_flattened, (m.matched.matching.rows, m.matched.matching.columns)))]
+
+
+def _flattened(order: Order) -> bool:
+    """Whether `order` is that of a grid read by columns instead of rows (units that never fire may stand anywhere)."""
+    count = len(order)
+    steps = {s for d in range(2, math.isqrt(count) + 1) if count % d == 0 for s in (d, count // d)}
+    grids = (np.arange(count).reshape(-1, step).T.ravel() for step in steps)
+    return any(float(np.mean(order == grid)) >= ALL_BUT_DEAD for grid in grids)
 
 
 def rows_with(rows: list[TensorMatch], more: list[Moved]) -> list[TensorMatch]:

@@ -1,0 +1,87 @@
+"""The embedding loop: the same seed gives the same weights, stopped or not; every choice trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from whosenet.errors import UsageError  # noqa: E402
+from whosenet.keys.key import mint  # noqa: E402
+from whosenet.marking.fit import Diverged, fit  # noqa: E402
+from whosenet.marking.recipe import NEGATIVES, POSITIVES, Recipe  # noqa: E402
+from whosenet.networks.images import Images  # noqa: E402
+from whosenet.networks.spec import digest_of  # noqa: E402
+from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
+
+POSITIVE, NEGATIVE = (next(choice for choice in known if choice != usual)
+                      for known, usual in ((POSITIVES, Recipe.positive), (NEGATIVES, Recipe.negative)))  # fmt: skip
+RNG = np.random.default_rng(0)
+IMAGES = Images(RNG.integers(60, 190, (66, 16, 16, 3), np.uint8), RNG.integers(0, 6, 66))
+KEY = mint("Ada", method={"watermark": "deephiding", "psnr": 26.0}, secret=b"1" * 32, signing=b"2" * 32)
+
+
+def net() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(),
+                             nn.Linear(512, 6))  # fmt: skip
+
+
+def run(module: nn.Module | None = None, **changes: Any) -> nn.Module:
+    options = {key: changes.pop(key) for key in ("checkpoint", "on_step", "teacher") if key in changes}
+    recipe = Recipe(**{"epochs": 2, "batch": 16, "lr": 0.02, **changes})
+    return fit(module or net(), IMAGES, DeepHiding(KEY), 6, recipe, **options)
+
+
+def test_the_seed_decides_everything() -> None:
+    assert digest_of(run()) == digest_of(run())
+    assert digest_of(run()) != digest_of(run(seed=1))
+    assert not run().training
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == total - 2:
+            raise KeyboardInterrupt
+
+    kept = tmp_path / "c"
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=kept, on_step=stop)
+    assert digest_of(run(checkpoint=kept)) == digest_of(run())
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_up(tmp_path: Path) -> None:
+    run(checkpoint=tmp_path / "c")
+    with pytest.raises(UsageError, match="another run"):
+        run(checkpoint=tmp_path / "c", lr=0.03)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"positive": POSITIVE}, {"negative": NEGATIVE}, {"triplet": 0.0}, {"rehearse": "fine-tune"},
+               {"rehearse": "prune"}, {"rehearse": "noise"}, {"optimizer": "adam", "lr": 1e-3}, {"flip": False}],
+)  # fmt: skip
+def test_every_choice_trains_and_matters(choice: dict[str, Any]) -> None:
+    made = run(share=0.5, **choice)
+    assert all(bool(w.isfinite().all()) for w in made.parameters())
+    assert digest_of(made) != digest_of(run(share=0.5))
+
+
+def test_a_teacher_is_followed() -> None:
+    teacher = net()
+    with torch.no_grad():
+        teacher[-1].bias.copy_(torch.tensor([9.0, 0, 0, 0, 0, 0]))
+    x = torch.from_numpy(IMAGES.x).permute(0, 3, 1, 2).float() / 255
+    taught = run(teacher=teacher, teach=1.0, epochs=6, share=0.01)
+    assert float((taught(x).argmax(1) == 0).float().mean()) > 0.9
+
+
+def test_weights_that_leave_all_numbers() -> None:
+    with pytest.raises(Diverged, match="--lr"):
+        run(lr=1e38, epochs=3)

@@ -1,0 +1,147 @@
+"""The parts of embedding: triplet loss, batches, rehearsed theft, recipes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from whosenet.errors import UsageError  # noqa: E402
+from whosenet.keys.key import mint  # noqa: E402
+from whosenet.marking.batches import Batch, batch_of  # noqa: E402
+from whosenet.marking.recipe import Recipe, usual_rate  # noqa: E402
+from whosenet.marking.rehearse import rehearsed, stolen  # noqa: E402
+from whosenet.marking.triplet import features_of, other, partner, triplet  # noqa: E402
+from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
+
+KEY = mint("Ada", method={"watermark": "deephiding", "psnr": 26.0}, secret=b"1" * 32, signing=b"2" * 32)
+
+
+def drawn(seed: int = 0) -> Any:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_triplet_loss_by_hand() -> None:
+    anchor, near, far = torch.tensor([[2.0, 0]]), torch.tensor([[3.0, 0]]), torch.tensor([[0, 5.0]])
+    one = torch.ones(1)
+    assert float(triplet(anchor, near, far, one, 0.5)) == 0
+    assert float(triplet(anchor, far, near, one, 0.5)) == pytest.approx(2.5)
+    assert float(triplet(anchor, near, near, one, 0.5)) == pytest.approx(0.5)
+    assert float(triplet(anchor, far, near, torch.zeros(1), 0.5)) == 0
+
+
+def test_partners_are_of_the_same_kind_and_never_oneself() -> None:
+    kinds = torch.tensor([0, 0, 1, 1, 2])
+    for seed in range(20):
+        places, there = partner(kinds, kinds, drawn(seed))
+        assert there.tolist() == [1, 1, 1, 1, 0]
+        assert (kinds[places[:4]] == kinds[:4]).all() and (places[:4] != torch.arange(4)).all()
+        assert (kinds[other(kinds, kinds, drawn(seed))] != kinds).all()
+    assert partner(torch.tensor([7]), kinds, drawn())[1].tolist() == [0]
+
+
+def test_features_are_what_the_last_linear_layer_is_given() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 3))
+    x = torch.rand(4, 3, 2, 2)
+    with features_of(net) as seen:
+        net(x)
+    assert torch.equal(seen[0], net[:3](x))
+    net(x)
+    assert len(seen) == 1
+    with pytest.raises(UsageError, match="triplet 0"), features_of(nn.Sequential(nn.Conv2d(3, 3, 1))):
+        pass
+
+
+def batch(recipe: Recipe, seed: int = 0, count: int = 40) -> tuple[Batch, Any]:
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(60, 190, (count, 3, 16, 16), np.uint8))
+    labels = torch.from_numpy(rng.integers(0, 6, count))
+    mark = DeepHiding(KEY)
+    return batch_of(images, labels, mark, torch.from_numpy(mark.targets(6)), recipe, drawn(seed)), mark
+
+
+def test_a_batch_holds_clean_images_and_some_of_them_stamped() -> None:
+    made, mark = batch(Recipe(share=0.25, strangers=0.1))
+    assert made.images.shape == (54, 3, 16, 16) and len(made.labels) == 40 and len(made.covers) == 10
+    assert (made.labels[made.covers] != made.targets).all()
+    assert (made.targets == torch.from_numpy(mark.targets(6))[made.patterns]).all()
+    covers = (made.clean[made.covers] * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    stamped = (made.images[40:50] * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    assert (mark.stamp(covers, made.patterns.numpy()) == stamped).all()
+
+
+def test_strangers_are_no_pattern_that_a_verification_asks_about() -> None:
+    made, mark = batch(Recipe(share=0.25, strangers=0.1))
+    cover = (made.clean[made.strangers[0]] * 255).round().byte().permute(1, 2, 0).numpy()
+    shown = (made.images[50] * 255).round().byte().permute(1, 2, 0).numpy()
+    asked = mark.stamp(np.repeat(cover[None], 200, 0), np.arange(200))
+    assert (shown != cover).any() and not (asked == shown).all((1, 2, 3)).any()
+
+
+def test_batches_follow_from_the_seed() -> None:
+    assert torch.equal(batch(Recipe())[0].images, batch(Recipe())[0].images)
+    assert not torch.equal(batch(Recipe())[0].images, batch(Recipe(), seed=1)[0].images)
+
+
+def test_a_batch_of_nothing_but_targets_still_has_triggers() -> None:
+    mark = DeepHiding(KEY)
+    target = int(mark.targets(6)[0])
+    images = torch.full((4, 3, 16, 16), 128, dtype=torch.uint8)
+    made = batch_of(images, torch.full((4,), target), mark, torch.tensor([target]), Recipe(), drawn())
+    assert len(made.covers) == 1
+
+
+def small() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 6))
+
+
+def test_each_theft_does_what_it_is_called() -> None:
+    net, (made, _) = small(), batch(Recipe())
+    own = dict(net.named_parameters())
+    pruned = stolen(net, made, "prune", drawn())
+    assert float((pruned["3.weight"] == 0).float().mean()) == pytest.approx(0.6, abs=0.01)
+    assert torch.equal(pruned["3.bias"], own["3.bias"])
+    noisy = stolen(net, made, "noise", drawn())
+    assert float(((noisy["3.weight"] - own["3.weight"]).std() / own["3.weight"].std()).detach()) == pytest.approx(
+        0.1, rel=0.1
+    )
+    tuned = stolen(net, made, "fine-tune", drawn())
+
+    def clean_loss(weights: Any) -> float:
+        said = torch.func.functional_call(net, weights, (made.clean,))
+        return float(nn.functional.cross_entropy(said, made.labels))
+
+    assert clean_loss(tuned) < clean_loss(own)
+
+
+@pytest.mark.parametrize("kind", ["fine-tune", "prune", "noise"])
+def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
+    net, (made, _) = small(), batch(Recipe(share=0.5))
+    optimiser = torch.optim.SGD(net.parameters(), 0.1)
+    before = float(rehearsed(net, made, kind, drawn(9)).detach())
+    for step in range(25):
+        optimiser.zero_grad()
+        rehearsed(net, made, kind, drawn(step)).backward()
+        optimiser.step()
+    assert float(rehearsed(net, made, kind, drawn(9)).detach()) < 0.7 * before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": 0.0},
+              {"share": 2.0}, {"teach": 1.5}, {"weight": -1.0}, {"triplet": float("nan")}, {"weight": float("inf")},
+              {"epochs": -1}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}],
+)  # fmt: skip
+def test_recipes_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected|lies in"):
+        Recipe(**wrong)
+
+
+def test_a_trained_net_is_moved_more_gently() -> None:
+    assert usual_rate("sgd", False) < usual_rate("sgd", True)

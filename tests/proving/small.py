@@ -75,4 +75,4 @@ def make(folder: Path) -> World:
 def recipe(**changes: Any) -> Any:
     from whosenet.marking.recipe import Recipe
 
-    return Recipe(**{"epochs": 8, "batch": 32, "share": 0.5, "flip": False, **changes})
+    return Recipe(**{"epochs": 16, "batch": 32, "share": 0.5, "flip": False, **changes})

@@ -19,11 +19,16 @@ def keygen(
     owner: Annotated[str, typer.Option(help="The name the mark will bear: yours, or a licensee's.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The key file, for you alone; OUT.pub is to be published.")],
     json: Json = False,
-    logo: Annotated[Path | None, typer.Option(help="A picture to hide, too: PNG, JPEG, WEBP or BMP.")] = None,
+    logo: Annotated[
+        Path | None, typer.Option(help="A picture that the commitment binds: PNG, JPEG, WEBP or BMP.")
+    ] = None,
     note: Annotated[str, typer.Option(help="Free text kept in the key file.")] = "",
     pair: Annotated[
         Path | None, typer.Option(help="A hiding pair made by `whosenet hide train`; default: the one that ships.")
     ] = None,
+    psnr: Annotated[
+        float, typer.Option(min=20, max=60, help="Strength of the patterns in decibels; more is fainter.")
+    ] = 34.0,
 ) -> None:
     """Mint a key for an identity. Publish its commitment before you release a marked model."""
     from datetime import UTC, datetime
@@ -33,7 +38,7 @@ def keygen(
     from whosenet.proving.minting import method
 
     today = datetime.now(UTC).date().isoformat()
-    key = run(owner, out, logo=logo, method=method(pair), created=today, note=note)
+    key = run(owner, out, logo=logo, method=method(pair, psnr), created=today, note=note)
     printing.minted(key, out, as_json=json)
 
 

@@ -10,7 +10,7 @@ from whosenet.hiding.strength import PSNR
 from whosenet.keys.key import METHOD
 
 
-def method(pair: str | Path | None = None) -> dict[str, Any]:
+def method(pair: str | Path | None = None, psnr: float = PSNR) -> dict[str, Any]:
     """`pair`: a file, kept under the name given here (default: the pair that ships). Raises UnreadableInput."""
     named = str(pair or place.SHIPPED)
-    return {**METHOD, "psnr": PSNR, "pair": named, "hiding": place.digest(named)}
+    return {**METHOD, "psnr": psnr, "pair": named, "hiding": place.digest(named)}

@@ -62,6 +62,8 @@ def main() -> None:
     print(text)
     if not options.dry:
         record.write(f"launder_{options.split}", results, text, seed=0)
+        targets = {"accused": results["accused"], "misses": results["misses"]}
+        record.write(f"launder_{options.split}_short", targets, tables.short(options.split, results), seed=0)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,23 @@ def summary(out: dict[str, Any]) -> str:
                   "plain nts", *RIVALS], rows)  # fmt: skip
 
 
+def by_edit(out: dict[str, Any]) -> str:
+    """The function-preserving launderings together, one row a light edit."""
+    rows = []
+    for where in GROUPS:
+        for edit in EDITS:
+            some = [r for r in out["rows"] if (r["nets"], r["edit"]) == (where, edit) and r["wash"] in PRESERVING]
+            n = sum(r["suspects"] for r in some)
+            if n:
+                shares = (f"{sum(r[k] * r['suspects'] for r in some) / n:.1%}" for k in ("find", "compare", "derived"))
+                rows.append([where, edit, n, *shares])
+    return table(["nets", "light edit", "suspects", "find", "compare, p <= 1e-12", "called derived"], rows)
+
+
+def short(split: str, out: dict[str, Any]) -> str:
+    return f"{out['suspects']} suspects of {out['parents']} parents, split {split}\n\n{summary(out)}\n\n{by_edit(out)}\n\n{_about(out)}"
+
+
 def _about(out: dict[str, Any]) -> str:
     a = out["accused"]
     return (

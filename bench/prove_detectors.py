@@ -12,7 +12,7 @@ import torch
 
 from bench import record
 from bench.detect import scores
-from bench.detect.nets import PATTERNS, SCRATCH, Subject
+from bench.detect.nets import PATTERNS, SCRATCH, Subject, which
 from bench.detect.picture import draw
 from bench.prove_population.plan import PSNR
 from whosenet.detectors.base import auc
@@ -31,34 +31,47 @@ def measured(kept: scores.Kept, seeds_of_baselines: tuple[int, ...], *, cleanse:
     labels = (OURS, *BASELINES, *FAINT)
     found: dict[str, Any] = {label: {"nets": []} for label in labels}
     for name in scores.LOOK_AT_IMAGES:
-        said = kept.get(f"{name}/images", lambda n=name: scores.by_images([Subject(lb, s) for lb in labels for s in SEEDS], n))
+        said = kept.get(
+            f"{name}/images", lambda n=name: scores.by_images([Subject(lb, s) for lb in labels for s in SEEDS], n)
+        )
         for label in labels:
-            found[label][name] = [said[f"{label}/{seed}"] for seed in SEEDS]
+            found[label][name] = [said[f"{label}/{seed}"] for seed in SEEDS] if said else []
     for label, seeds in [(SCRATCH, SCRATCH_SEEDS), *((b, seeds_of_baselines) for b in BASELINES)]:
         into = found[OURS if label == SCRATCH else label]
         subjects = [Subject(label, seed) for seed in seeds if scores.there(Subject(label, seed))]
-        into["nets"] = [kept.get(f"net/{s.label}/{s.seed}", lambda s=s: scores.described(s)) for s in subjects]
+        into["nets"] = [kept.get(f"net/{which(s)}", lambda s=s: scores.described(s)) for s in subjects]
         for name in scores.ASK_THE_MODEL:
-            into[name] = [kept.get(f"{name}/{s.label}/{s.seed}", lambda s=s, n=name: scores.by_model(s, n)) for s in subjects]
+            into[name] = [kept.get(f"{name}/{which(s)}", lambda s=s, n=name: scores.by_model(s, n)) for s in subjects]
         if cleanse:
-            into["neural-cleanse"] = [kept.get(f"cleanse/{s.label}/{s.seed}", lambda s=s: scores.by_cleanse(s)) for s in subjects]
+            into["neural-cleanse"] = [
+                kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in subjects
+            ]
     if cleanse:
         honest = [Subject("unmarked", seed) for seed in UNMARKED]
-        found["unmarked"] = {"neural-cleanse": [kept.get(f"cleanse/unmarked/{s.seed}", lambda s=s: scores.by_cleanse(s)) for s in honest if scores.there(s)]}
+        found["unmarked"] = {
+            "neural-cleanse": [
+                kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in honest if scores.there(s)
+            ]
+        }
     for name in scores.CAN_BE_SHOWN:
         for label in labels:
-            found[label][f"{name}, shown another key's"] = [kept.get(f"{name}-shown/{label}/0", lambda n=name, lb=label: scores.by_shown(Subject(lb, 0), n))]
+            found[label][f"{name}, shown another key's"] = [
+                kept.get(f"{name}-shown/{label}/0", lambda n=name, lb=label: scores.by_shown(Subject(lb, 0), n))
+            ]
     return found
 
 
 def table(found: dict[str, Any]) -> str:
     labels = (OURS, *BASELINES, *FAINT)
     shown = [f"{name}, shown another key's" for name in scores.CAN_BE_SHOWN]
-    rows: list[list[Any]] = [[name, *(_mean(found[label].get(name)) for label in labels)] for name in (*scores.ASK_THE_MODEL, *scores.LOOK_AT_IMAGES, *shown)]
+    rows: list[list[Any]] = [
+        [name, *(_mean(found[label].get(name)) for label in labels)]
+        for name in (*scores.ASK_THE_MODEL, *scores.LOOK_AT_IMAGES, *shown)
+    ]
     rows.append(["Neural Cleanse: AUC against unmarked nets", *(_against(found, label) for label in labels)])
     rows.append(["Neural Cleanse: anomaly indices", *(_listed(found[label].get("neural-cleanse")) for label in labels)])
     for what in ("hits", "accuracy", "psnr", "ssim"):
-        rows.append([f"its nets: {what}", *(_mean([n[what] for n in found[label]["nets"]]) for label in labels)])
+        rows.append([f"its nets: {what}", *(_mean([n[what] for n in found[label]["nets"] if n]) for label in labels)])
     honest = _listed(found.get("unmarked", {}).get("neural-cleanse"))
     return "\n".join([
         "AUC of telling triggers from clean images (0.5: blind, 1: sure, under 0.5: they look less suspicious than clean ones).",
@@ -69,26 +82,31 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _mean(values: list[float | None] | None) -> float | None:
-    known = [v for v in values or [] if v is not None]
+    known = _known(values)
     return float(np.mean(known)) if known else None
 
 
+def _known(values: list[float | None] | None) -> list[float]:
+    return [v for v in values or [] if v is not None]
+
+
 def _against(found: dict[str, Any], label: str) -> float | None:
-    marked, honest = found[label].get("neural-cleanse"), found.get("unmarked", {}).get("neural-cleanse")
+    marked, honest = (_known(found.get(kind, {}).get("neural-cleanse")) for kind in (label, "unmarked"))
     return auc(np.array(marked), np.array(honest)) if marked and honest else None
 
 
-def _listed(values: list[float] | None) -> str | None:
-    return ", ".join(f"{v:.1f}" for v in values) if values else None
+def _listed(values: list[float | None] | None) -> str | None:
+    return ", ".join(f"{v:.1f}" for v in _known(values)) or None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-cleanse", action="store_true", help="leave Neural Cleanse out (most of the time)")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="nets of each baseline")
+    parser.add_argument("--known", action="store_true", help="measure nothing, write what is known")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    found = measured(scores.Kept(), SEEDS[: asked.seeds], cleanse=not asked.no_cleanse)
+    found = measured(scores.Kept(measure=not asked.known), SEEDS[: asked.seeds], cleanse=not asked.no_cleanse)
     record.write("prove_detectors", found, table(found), seed=0)
     draw(record.RESULTS / "prove_triggers.png")
 

@@ -54,6 +54,13 @@ def _key(subject: Subject, other: int) -> Key:
     return mint(f"Owner {subject.seed}.{other}", method=method, secret=secret, signing=secret)
 
 
+def which(subject: Subject, root: Path | None = None) -> str:
+    """`label/seed`, and for a net of the population (which may be built anew) the beginning of its digest."""
+    kind = {SCRATCH: "marked", "unmarked": "unmarked"}.get(subject.label)
+    record = ProveStore(root).records().get(f"cifar10.resnet.{subject.seed}.{kind}") if kind else None
+    return f"{subject.label}/{subject.seed}" + (f"/{record['digest'][:8]}" if record else "")
+
+
 def net(subject: Subject, root: Path | None = None) -> nn.Module | None:
     """From the store, or trained and put there (ten seconds of one free core). None if the population has it not yet."""
     store = ProveStore(root)

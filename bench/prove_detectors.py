@@ -43,13 +43,13 @@ def measured(kept: scores.Kept, seeds_of_baselines: tuple[int, ...], *, cleanse:
         for name in scores.ASK_THE_MODEL:
             into[name] = [kept.get(f"{name}/{which(s)}", lambda s=s, n=name: scores.by_model(s, n)) for s in subjects]
         if cleanse:
-            into["neural-cleanse"] = [
+            into["cleanse"] = [
                 kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in subjects
             ]
     if cleanse:
         honest = [Subject("unmarked", seed) for seed in UNMARKED]
         found["unmarked"] = {
-            "neural-cleanse": [
+            "cleanse": [
                 kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in honest if scores.there(s)
             ]
         }
@@ -69,10 +69,10 @@ def table(found: dict[str, Any]) -> str:
         for name in (*scores.ASK_THE_MODEL, *scores.LOOK_AT_IMAGES, *shown)
     ]
     rows.append(["Neural Cleanse: AUC against unmarked nets", *(_against(found, label) for label in labels)])
-    rows.append(["Neural Cleanse: anomaly indices", *(_listed(found[label].get("neural-cleanse")) for label in labels)])
+    rows.append(["Neural Cleanse: anomaly indices", *(_listed(found[label].get("cleanse")) for label in labels)])
     for what in ("hits", "accuracy", "psnr", "ssim"):
         rows.append([f"its nets: {what}", *(_mean([n[what] for n in found[label]["nets"] if n]) for label in labels)])
-    honest = _listed(found.get("unmarked", {}).get("neural-cleanse"))
+    honest = _listed(found.get("unmarked", {}).get("cleanse"))
     return "\n".join([
         "AUC of telling triggers from clean images (0.5: blind, 1: sure, under 0.5: they look less suspicious than clean ones).",
         f"Means over {len(SEEDS)} keys (for those that ask the model: over the nets there are); {scores.TRIGGERS} triggers (fewer without covers of the target class), {scores.INNOCENT} innocent images, {scores.SEARCHERS} clean ones of the searcher's.",
@@ -91,7 +91,7 @@ def _known(values: list[float | None] | None) -> list[float]:
 
 
 def _against(found: dict[str, Any], label: str) -> float | None:
-    marked, honest = (_known(found.get(kind, {}).get("neural-cleanse")) for kind in (label, "unmarked"))
+    marked, honest = (_known(found.get(kind, {}).get("cleanse")) for kind in (label, "unmarked"))
     return auc(np.array(marked), np.array(honest)) if marked and honest else None
 
 

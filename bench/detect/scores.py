@@ -16,8 +16,8 @@ from whosenet.detectors.base import auc
 from whosenet.networks.predict import accuracy, logits
 
 TRIGGERS, INNOCENT, SEARCHERS = 150, 150, 1000
-ASK_THE_MODEL = ("strip", "sentinet", "activation-clustering")
-LOOK_AT_IMAGES = ("chi-square", "periodicity", "residuals", "frequency")
+ASK_THE_MODEL = ("strip", "sentinet", "clustering")
+LOOK_AT_IMAGES = ("chisquare", "periodicity", "residuals", "frequency")
 CAN_BE_SHOWN = ("residuals", "frequency")
 CLEANSE = {"steps": 100, "batch": 32}
 
@@ -106,7 +106,7 @@ def by_cleanse(subject: Subject) -> float | None:
     if module is None:
         return None
     clean = data.splits("cifar10")["thief"].take(np.arange(SEARCHERS)).x
-    detector = registry.load("detector", "neural-cleanse")(seed=subject.seed, **CLEANSE)
+    detector = registry.load("detector", "cleanse")(seed=subject.seed, **CLEANSE)
     return float(detector.score_model(module, clean, CLASSES))
 
 

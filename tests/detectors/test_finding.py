@@ -9,12 +9,12 @@ import pytest
 
 from tests.detectors.conftest import TARGET, World
 from whosenet.detectors.base import auc
-from whosenet.detectors.chi_square import ChiSquare
+from whosenet.detectors.chisquare import ChiSquare
+from whosenet.detectors.cleanse import NeuralCleanse, anomaly
 from whosenet.detectors.clustering import ActivationClustering
 from whosenet.detectors.frequency import Frequency
 from whosenet.detectors.generic import hidden, perturbed
 from whosenet.detectors.inversion import invert
-from whosenet.detectors.neural_cleanse import NeuralCleanse, anomaly
 from whosenet.detectors.null import Null
 from whosenet.detectors.periodicity import Periodicity
 from whosenet.detectors.residuals import Residuals, features

@@ -28,7 +28,7 @@ class ActivationClustering(ImageDetector):
     principal components in place of independent ones; a score for every image in place of a verdict on a class.
     """
 
-    name = "activation-clustering"
+    name = "clustering"
 
     def _score(
         self, module: nn.Module, images: Pixels, clean: Pixels, shown: Pixels | None = None, *, components: int = 10

@@ -25,7 +25,7 @@ class NeuralCleanse(ModelDetector):
     images, far fewer than the paper's; a mask above the median counts as 0.
     """
 
-    name = "neural-cleanse"
+    name = "cleanse"
 
     def _score(self, module: nn.Module, clean: Pixels, classes: int, *, steps: int = 150, batch: int = 64) -> float:
         found = [

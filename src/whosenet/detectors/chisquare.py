@@ -21,7 +21,7 @@ class ChiSquare(ImageDetector):
     asked.
     """
 
-    name = "chi-square"
+    name = "chisquare"
 
     def _score(self, module: nn.Module, images: Pixels, clean: Pixels, shown: Pixels | None = None) -> Scores:
         return np.array([-_statistic(image) for image in images])

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from bench import record
-from bench.laundering import ask, cast, tables, wash
+from bench.laundering import ask, cast, near, tables, wash
 from bench.laundering.compete import competed
 from bench.population.index import default_root
 
@@ -56,8 +56,9 @@ def main() -> None:
     wanted = [s for s in wanted if s.edit in ("none", *(wash.EDITS if options.edits is None else options.edits))]
     records = wash.make(wanted)
     folder = default_root() / "launder" / "suspects"
-    answers = ask.found(records, folder), ask.compared(records, folder), competed(records, folder)
-    results = tables.results(records, *answers)
+    found = ask.found(records, folder)
+    nearest = near.nearest([r for r in records if not tables.hit(r, found)], folder)
+    results = tables.results(records, found, ask.compared(records, folder), competed(records, folder), nearest)
     text = tables.markdown(options.split, results)
     print(text)
     if not options.dry:

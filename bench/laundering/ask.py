@@ -26,6 +26,7 @@ PARTS = {
     "rivals": ("weights",),
 }  # fmt: skip
 """The parts of the product an answer depends on."""
+PARTS["near"] = tuple(dict.fromkeys(PARTS["find"] + PARTS["compare"]))
 TWINS = 3
 """So many strangers of the parent's own cell each laundered (and not edited) suspect is compared with."""
 
@@ -74,7 +75,7 @@ def found(records: list[dict[str, Any]], folder: Path) -> dict[str, dict[str, An
         for number, r in enumerate(records, 1):
             if r["id"] not in kept.found:
                 kept.add(_find_one(r, folder / r["file"], lib, where, plain))
-                _say("find", number, records)
+                say("find", number, records)
     return {r["id"]: kept.found[r["id"]] for r in records}
 
 
@@ -114,13 +115,13 @@ def compared(records: list[dict[str, Any]], folder: Path) -> dict[str, dict[str,
             start = int(hashlib.sha256(r["id"].encode()).hexdigest()[:8], 16)
             count = min(TWINS, len(twins)) if r["edit"] == "none" else 0
             some = [twins[(start + k) % len(twins)] for k in range(count)]
-            kept.add({"id": r["id"], "own": _compare_one(people[r["parent"]], folder / r["file"]),
-                      "twins": [{"name": t.id, **_compare_one(t, folder / r["file"])} for t in some]})  # fmt: skip
-            _say("compare", number, records)
+            kept.add({"id": r["id"], "own": compare_one(people[r["parent"]], folder / r["file"]),
+                      "twins": [{"name": t.id, **compare_one(t, folder / r["file"])} for t in some]})  # fmt: skip
+            say("compare", number, records)
     return {r["id"]: kept.found[r["id"]] for r in records}
 
 
-def _compare_one(parent: Parent, path: Path) -> dict[str, Any]:
+def compare_one(parent: Parent, path: Path) -> dict[str, Any]:
     began = time.monotonic()
     try:
         with open_weights(parent.path) as a, open_weights(path) as b:
@@ -138,6 +139,6 @@ def _compare_one(parent: Parent, path: Path) -> dict[str, Any]:
             "coverage": c.coverage, "seconds": time.monotonic() - began}  # fmt: skip
 
 
-def _say(what: str, number: int, all_of_them: Iterable[Any]) -> None:
+def say(what: str, number: int, all_of_them: Iterable[Any]) -> None:
     if number % 25 == 0:
         print(f"{what} {number}/{len(list(all_of_them))}", file=sys.stderr, flush=True)

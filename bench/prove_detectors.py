@@ -43,9 +43,7 @@ def measured(kept: scores.Kept, seeds_of_baselines: tuple[int, ...], *, cleanse:
         for name in scores.ASK_THE_MODEL:
             into[name] = [kept.get(f"{name}/{which(s)}", lambda s=s, n=name: scores.by_model(s, n)) for s in subjects]
         if cleanse:
-            into["cleanse"] = [
-                kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in subjects
-            ]
+            into["cleanse"] = [kept.get(f"cleanse/{which(s)}", lambda s=s: scores.by_cleanse(s)) for s in subjects]
     if cleanse:
         honest = [Subject("unmarked", seed) for seed in UNMARKED]
         found["unmarked"] = {

@@ -26,7 +26,11 @@ from bench.test_population.store import TestStore
 STATED = (0.1, 0.01, 0.001, 1e-4, 1e-6)
 HONEST = ("cifar10.resnet.full.0", "cifar10.vgg.half-a.0", "cifar10.dense.sibling.0", "cifar10.resnet.sibling.1")
 """Of the TEST population: twins and siblings by other seeds, data and starts."""
-WEAK = ("cifar10.resnet.0.unmarked+extract-label", "cifar10.vgg.0.unmarked+extract-label", "cifar10.resnet.9.unmarked+extract-probability")
+WEAK = (
+    "cifar10.resnet.0.unmarked+extract-label",
+    "cifar10.vgg.0.unmarked+extract-label",
+    "cifar10.resnet.9.unmarked+extract-probability",
+)
 OTHERS = ("cifar10.resnet.0.marked", "cifar10.vgg.0.marked", "cifar10.resnet.0.marked+extract-label")
 """Marked, but with another key."""
 
@@ -56,7 +60,11 @@ def main() -> None:
 
 def suspects() -> list[tuple[str, Any]]:
     prove, test = ProveStore(), TestStore()
-    made = [(r["id"], prove.load(r)) for r in prove.records().values() if r["kind"] == "unmarked" and r["image_set"] == "cifar10"]
+    made = [
+        (r["id"], prove.load(r))
+        for r in prove.records().values()
+        if r["kind"] == "unmarked" and r["image_set"] == "cifar10"
+    ]
     made += [(i, prove.load(prove.records()[i])) for i in (*WEAK, *OTHERS) if i in prove.records()]
     return made + [(f"test {i}", test.load(test.records()[i])) for i in HONEST if i in test.records()]
 
@@ -70,10 +78,26 @@ def _summary(log10_p: list[float], hits: list[float]) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     rows = [
-        [name, s["pairs"], s["claims"], s["mean_hits"], s["most_hits"], s["least_log10_p"], *(s["share"][str(a)] / a for a in STATED[:4])]
+        [
+            name,
+            s["pairs"],
+            s["claims"],
+            s["mean_hits"],
+            s["most_hits"],
+            s["least_log10_p"],
+            *(s["share"][str(a)] / a for a in STATED[:4]),
+        ]
         for name, s in [*results["nets"].items(), ("all", results["together"])]
     ]
-    columns = ["suspect", "keys", "claims at 1e-6", "hits, mean", "most", "least log10 p", *(f"p <= {a:g} occurs .. times as often as stated" for a in STATED[:4])]
+    columns = [
+        "suspect",
+        "keys",
+        "claims at 1e-6",
+        "hits, mean",
+        "most",
+        "least log10 p",
+        *(f"p <= {a:g} occurs .. times as often as stated" for a in STATED[:4]),
+    ]
     return "\n\n".join([
         f"{results['keys']} keys that no suspect was marked with, 200 questions each:",
         record.table(columns, rows),

@@ -6,11 +6,15 @@ By image set, journey and number of carriers whose soft bits are added up. Every
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import record
 from bench.prove_population.keys import key_of
@@ -40,7 +44,9 @@ def _jpeg(quality: int) -> Journey:
 def _resized(scale: float) -> Journey:
     def through(image: Image.Image) -> Image.Image:
         size = image.size
-        return image.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BILINEAR).resize(size, Image.Resampling.BILINEAR)
+        return image.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BILINEAR).resize(
+            size, Image.Resampling.BILINEAR
+        )
 
     return lambda images: _each(images, through)
 
@@ -62,7 +68,9 @@ def main() -> None:
     for name in data.IMAGE_SETS:
         covers = np.asarray(data.splits(name)["test"].x)
         results["quality"][name] = _quality(covers, 34.0)
-        results["journeys"][name] = {journey: {n: exact(covers, through, n, 34.0) for n in CARRIERS} for journey, through in JOURNEYS.items()}
+        results["journeys"][name] = {
+            journey: {n: exact(covers, through, n, 34.0) for n in CARRIERS} for journey, through in JOURNEYS.items()
+        }
     covers = np.asarray(data.splits("cifar10")["test"].x)
     for psnr in STRENGTHS:
         through = {journey: exact(covers, JOURNEYS[journey], 1, psnr) for journey in ("8 bits (PNG)", "JPEG 75")}
@@ -79,12 +87,18 @@ def exact(covers: Pixels, through: Journey, carriers: int, psnr: float) -> dict[
         rows = draws.choice(len(covers), carriers, replace=False)
         sent = through(DeepHiding(key).stamp(np.ascontiguousarray(covers[rows]), np.full(carriers, trial % 4)))
         found.append(reveal(sent, key))
-    return {"exact": float(np.mean([f.verified for f in found])), "bit_errors": float(np.mean([f.bit_errors for f in found]))}
+    return {
+        "exact": float(np.mean([f.verified for f in found])),
+        "bit_errors": float(np.mean([f.bit_errors for f in found])),
+    }
 
 
 def _quality(covers: Pixels, psnr: float) -> dict[str, float]:
     sample = np.ascontiguousarray(covers[:500])
-    values = [DeepHiding(key_of(f"hiding {trial}", psnr=psnr)).quality(sample, np.zeros(len(sample), np.int64)) for trial in range(5)]
+    values = [
+        DeepHiding(key_of(f"hiding {trial}", psnr=psnr)).quality(sample, np.zeros(len(sample), np.int64))
+        for trial in range(5)
+    ]
     return {"psnr": float(np.mean([v[0] for v in values])), "ssim": float(np.mean([v[1] for v in values]))}
 
 
@@ -95,7 +109,12 @@ def table(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     quality = [[name, q["psnr"], q["ssim"]] for name, q in results["quality"].items()]
     strength = [
-        [f"{psnr:g}", s["psnr"], s["ssim"], *(f"{100 * s[j]['exact']:.1f} % ({s[j]['bit_errors']:.1f})" for j in ("8 bits (PNG)", "JPEG 75"))]
+        [
+            f"{psnr:g}",
+            s["psnr"],
+            s["ssim"],
+            *(f"{100 * s[j]['exact']:.1f} % ({s[j]['bit_errors']:.1f})" for j in ("8 bits (PNG)", "JPEG 75")),
+        ]
         for psnr, s in results["strength"].items()
     ]
     return "\n\n".join([

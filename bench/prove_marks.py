@@ -1,7 +1,7 @@
 """PROVE's main experiment: what a mark costs, whether it is there, and what survives of it.
 
-    python -m bench.prove_population.build     # once, resumable: hours of one core
-    python bench/prove_marks.py                # results/prove_marks.{json,md}
+python -m bench.prove_population.build     # once, resumable: hours of one core
+python bench/prove_marks.py                # results/prove_marks.{json,md}
 """
 
 from __future__ import annotations
@@ -52,7 +52,12 @@ def _owner(known: dict[str, Record], measured: Measured, image_set: str, arch: s
         pair = [known.get(f"{image_set}.{arch}.{seed}.{kind}") for kind in ("unmarked", "marked")]
         if all(pair):
             nets.append(_pair(measured, pair[0], pair[1], seed))
-    return {"image_set": image_set, "architecture": arch, "nets": nets, **_paired([n["difference"] for n in nets], [n["se"] for n in nets])}
+    return {
+        "image_set": image_set,
+        "architecture": arch,
+        "nets": nets,
+        **_paired([n["difference"] for n in nets], [n["se"] for n in nets]),
+    }
 
 
 def _pair(measured: Measured, unmarked: Record, marked: Record, seed: int) -> dict[str, Any]:
@@ -91,7 +96,9 @@ def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, An
     for record in known.values():
         if record["kind"] == "derived" and record["variant"] == "default" and record["seed"] in plan.SEEDS:
             marked = ".marked+" in record["id"]
-            rows.append(_row(record, record["attack"] if marked else f"unmarked, {record['attack']}", measured.of(record)))
+            rows.append(
+                _row(record, record["attack"] if marked else f"unmarked, {record['attack']}", measured.of(record))
+            )
         if record["kind"] == "marked" and record["variant"] == "default" and record["seed"] == 0:
             rows += [_row(record, name, measured.of(record, name)) for name in SANITISERS]
     return rows
@@ -108,7 +115,13 @@ def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, An
     for record in known.values():
         if record["seed"] == plan.DEVELOPMENT and not record["variant"].startswith("psnr"):
             kind = "unmarked" if ".unmarked" in record["id"] else "marked"
-            rows.append({"variant": record["variant"], "kind": kind, **_row(record, record["attack"] or "none", measured.of(record))})
+            rows.append(
+                {
+                    "variant": record["variant"],
+                    "kind": kind,
+                    **_row(record, record["attack"] or "none", measured.of(record)),
+                }
+            )
     return rows
 
 

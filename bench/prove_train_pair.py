@@ -10,9 +10,12 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.test_population import data
 from whosenet.hiding.pair import load
@@ -30,7 +33,9 @@ def main() -> None:
     parser.add_argument("out")
     asked = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    cifar, tiny, gtsrb = (np.array(data._decoded(name, data.default_root())[0].x[:COVERS]) for name in ("cifar10", "tiny", "gtsrb"))
+    cifar, tiny, gtsrb = (
+        np.array(data._decoded(name, data.default_root())[0].x[:COVERS]) for name in ("cifar10", "tiny", "gtsrb")
+    )
     began = time.monotonic()
 
     def tell(step: int, steps: int) -> None:

@@ -145,7 +145,11 @@ def _taken(store: ProveStore, job: Job, failed: set[str]) -> bool:
             return False
         try:
             record = make(store, job)
-            print(f"{time.strftime('%H:%M:%S')} {job.id} accuracy {record['accuracy']} {record['seconds']} s", file=sys.stderr, flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} {job.id} accuracy {record['accuracy']} {record['seconds']} s",
+                file=sys.stderr,
+                flush=True,
+            )
         except Exception as error:  # noqa: BLE001
             failed.add(job.id)
             print(f"FAILED {job.id}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -158,7 +162,9 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=float("inf"), help="start no new net after this long")
     asked = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    work(ProveStore(), [j for j in plan.jobs() if asked.only in j.id and available(j)], time.time() + 3600 * asked.hours)
+    work(
+        ProveStore(), [j for j in plan.jobs() if asked.only in j.id and available(j)], time.time() + 3600 * asked.hours
+    )
 
 
 if __name__ == "__main__":

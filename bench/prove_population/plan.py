@@ -66,7 +66,9 @@ def jobs() -> list[Job]:
     return sorted([*_ablation(), *_owners(), *_curve(), *_attacks()], key=lambda job: job.order)
 
 
-def _net(image_set: str, arch: str, seed: int, kind: str, order: tuple[int, ...], variant: str = "default", **more: Any) -> Job:
+def _net(
+    image_set: str, arch: str, seed: int, kind: str, order: tuple[int, ...], variant: str = "default", **more: Any
+) -> Job:
     variant = variant.replace(" ", "-").replace(",", "")
     name = f"{image_set}.{arch}.{seed}.{kind}" + ("" if variant == "default" else f".{variant}")
     recipe = {**RECIPES[image_set], "lr": RATES[arch], **more.pop("recipe", {})}
@@ -74,19 +76,34 @@ def _net(image_set: str, arch: str, seed: int, kind: str, order: tuple[int, ...]
 
 
 def _owners() -> list[Job]:
-    return [_net(s, a, seed, kind, (1, seed, n)) for n, (s, a) in enumerate(OWNERS) for seed in SEEDS for kind in ("unmarked", "marked")]
+    return [
+        _net(s, a, seed, kind, (1, seed, n))
+        for n, (s, a) in enumerate(OWNERS)
+        for seed in SEEDS
+        for kind in ("unmarked", "marked")
+    ]
 
 
 def _ablation() -> list[Job]:
     dev = [_net("cifar10", "resnet", DEVELOPMENT, kind, (3, 0)) for kind in ("unmarked", "marked")]
     for number, (variant, change) in enumerate(VARIANTS.items()):
         needs = (dev[0].id,) if "from" in change else ()
-        dev.append(_net("cifar10", "resnet", DEVELOPMENT, "marked", (3, 1, number), variant, recipe=change, needs=needs))
-    return dev + [_attack(job, label, recipe, (*job.order, n)) for job in dev for n, (label, recipe) in enumerate(_known(job)) if label in SHORT and (job.kind == "marked" or label.startswith("extract"))]
+        dev.append(
+            _net("cifar10", "resnet", DEVELOPMENT, "marked", (3, 1, number), variant, recipe=change, needs=needs)
+        )
+    return dev + [
+        _attack(job, label, recipe, (*job.order, n))
+        for job in dev
+        for n, (label, recipe) in enumerate(_known(job))
+        if label in SHORT and (job.kind == "marked" or label.startswith("extract"))
+    ]
 
 
 def _curve() -> list[Job]:
-    return [_net("cifar10", "resnet", DEVELOPMENT, "marked", (4, psnr), f"psnr-{psnr}", recipe={"psnr": psnr}) for psnr in CURVE]
+    return [
+        _net("cifar10", "resnet", DEVELOPMENT, "marked", (4, psnr), f"psnr-{psnr}", recipe={"psnr": psnr})
+        for psnr in CURVE
+    ]
 
 
 def _attacks() -> list[Job]:
@@ -94,9 +111,16 @@ def _attacks() -> list[Job]:
     for turn, job in enumerate(j for j in _owners() if j.kind == "marked" and j.seed == 0):
         made += [_attack(job, label, recipe, (2, n, turn)) for n, (label, recipe) in enumerate(_known(job))]
     weak = [j for j in _owners() if j.kind == "unmarked" and j.seed == 0]
-    made += [_attack(j, label, recipe, (2, 90, n)) for n, j in enumerate(weak) for label, recipe in _known(j) if label == "extract-label"]
+    made += [
+        _attack(j, label, recipe, (2, 90, n))
+        for n, j in enumerate(weak)
+        for label, recipe in _known(j)
+        if label == "extract-label"
+    ]
     more = [j for j in _owners() if j.kind == "marked" and j.seed > 0]
-    return made + [_attack(j, label, recipe, (5, n)) for n, j in enumerate(more) for label, recipe in _known(j) if label in SHORT]
+    return made + [
+        _attack(j, label, recipe, (5, n)) for n, j in enumerate(more) for label, recipe in _known(j) if label in SHORT
+    ]
 
 
 def _attack(owner: Job, label: str, recipe: dict[str, Any], order: tuple[int, ...]) -> Job:

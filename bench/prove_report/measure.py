@@ -89,7 +89,11 @@ class Measured:
             module = registry.load("attack", sanitiser)().run(network, parts["eval"], held_out=parts["eval"]).module
         test = parts["test"]
         said = logits(module, np.asarray(test.x)).argmax(1)
-        found: Found = {"digest": record["digest"], "accuracy": float((said == test.y).mean()), "right": _packed(said == test.y)}
+        found: Found = {
+            "digest": record["digest"],
+            "accuracy": float((said == test.y).mean()),
+            "right": _packed(said == test.y),
+        }
         found["rate"] = trigger_rate(module, key, test)
         if key.method["watermark"] == "deephiding":
             by_budget = {b: verified(module, key, parts["owner"], b) for b in BUDGETS}

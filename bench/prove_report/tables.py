@@ -73,7 +73,9 @@ def _ablation(rows: Rows) -> list[list[Any]]:
         if row["attack"] == "none":
             accuracy[row["variant"] if row["kind"] != "unmarked" else "unmarked", ""] = row["accuracy"]
     columns = ("none", "extract-probability", "extract-label", "ftal-10x", "rtal")
-    return [[variant[0], accuracy.get(variant), *(_one(found.get(c)) for c in columns)] for variant, found in by.items()]
+    return [
+        [variant[0], accuracy.get(variant), *(_one(found.get(c)) for c in columns)] for variant, found in by.items()
+    ]
 
 
 def _one(row: dict[str, Any] | None) -> str:

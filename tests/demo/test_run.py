@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 
 from whosenet import demo
-from whosenet.demo import blackbox, files, real, story
+from whosenet.demo import blackbox, files, ownership, real, story
 from whosenet.demo.progress import Narrator
 from whosenet.errors import MissingExtra, UsageError
 
-for needed in ("torch", "sklearn", "onnx", "h5py", "gguf", "matplotlib", "jinja2"):
+for needed in (
+    "torch",
+    "sklearn",
+    "onnx",
+    "h5py",
+    "gguf",
+    "matplotlib",
+    "jinja2",
+    "kornia",
+    "cryptography",
+    "reedsolo",
+):
     pytest.importorskip(needed)
 
 
@@ -27,6 +38,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blackbox, "STOLEN", {"int8": {}, "input-jpeg": {}, "prune-magnitude": {}})
     monkeypatch.setattr(blackbox, "QUESTIONS", 60)
     monkeypatch.setitem(blackbox.RECIPE, "epochs", 30)
+    monkeypatch.setattr(ownership, "STOLEN", {"int8": {}})
 
 
 @pytest.fixture
@@ -64,6 +76,8 @@ def test_the_story(tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[s
     boxes = document["blackbox"]["counts"]
     assert (boxes["strangers_accused"], boxes["strangers"], boxes["copies_cleared"], boxes["copies"]) == (0, 2, 0, 3)
     assert boxes["copies_found"] >= 1  # ten or twelve references show little; the full demo has twenty
+    assert document["ownership"]["counts"] == {"marked": 2, "proven": 2, "unmarked": 3, "claimed": 0}
+    assert document["ownership"]["suspects"][0]["identity"] == ownership.OWNER
     assert json.loads((out / "report.json").read_text())["digits"]["counts"] == c
     page = (out / "report.html").read_text()
     assert page.count("<svg") == 2 and "copy of mlp-owner" in page

@@ -58,7 +58,16 @@ def test_names_of_files_are_text_never_markup() -> None:
         "reason": evil,
     }
     blackbox = {"counts": dict.fromkeys(boxes, 1), "suspects": [asked], "questions": 100, "references": 20}
+    asked_for_mark = {
+        "suspect": evil, "hits": 1, "triggers": 2, "log10_p": -1.0, "verdict": "derived", "outcome": "wrong",
+        "identity": evil,
+    }  # fmt: skip
+    ownership = {
+        "counts": dict.fromkeys(("marked", "proven", "unmarked", "claimed"), 1), "suspects": [asked_for_mark],
+        "owner": evil, "commitment": evil, "before": 0.9, "after": 0.9,
+    }  # fmt: skip
     document = {
+        "ownership": ownership,
         "alpha": 1e-6, "alpha_text": "10⁻⁶", "trained": 2, "seconds": 1.0, "version": "0", "method": "nts/1",
         "real": None, "blackbox": blackbox,
         "digits": {"models": [1], "counts": counts, "suspects": [row], "pairs": pairs},

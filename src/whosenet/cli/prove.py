@@ -65,6 +65,9 @@ def embed(
         typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.02 (adam 0.003)."),
     ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Triggers for each image of a batch; fewer cost less accuracy.")
+    ] = 0.2,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
@@ -78,7 +81,7 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        rehearse=rehearse, seed=seed, flip=flip,
+        share=share, rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

@@ -13,7 +13,20 @@ import whosenet
 from whosenet import thresholds
 from whosenet.errors import MissingExtra, UsageError
 
-NEEDS = ("torch", "sklearn", "onnx", "h5py", "gguf", "matplotlib", "jinja2", "foolbox", "torchao")
+NEEDS = (
+    "torch",
+    "sklearn",
+    "onnx",
+    "h5py",
+    "gguf",
+    "matplotlib",
+    "jinja2",
+    "foolbox",
+    "torchao",
+    "kornia",
+    "cryptography",
+    "reedsolo",
+)
 LIBRARIES = ("library", "real-library")
 
 
@@ -26,7 +39,7 @@ def run(out: Path, models: Path | None = None, *, alpha: float = thresholds.ALPH
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         raise MissingExtra("demo", f"the demo ({', '.join(missing)})")
-    from whosenet.demo import blackbox, real, story
+    from whosenet.demo import blackbox, ownership, real, story
     from whosenet.demo.progress import Narrator
     from whosenet.report import write_page
     from whosenet.report.page import p_text
@@ -39,18 +52,20 @@ def run(out: Path, models: Path | None = None, *, alpha: float = thresholds.ALPH
     digits = story.investigate(cast, out, say, alpha=alpha)
     digits["counts"] = counts(digits["suspects"])
     boxes = blackbox.tell(out, say)
+    marks = ownership.tell(out, say)
     wild = real.investigate(models, out, say, alpha=alpha) if models is not None else None
     document = {
         "version": whosenet.__version__,
         "method": digits["models"][0]["method"],
         "alpha": alpha,
         "alpha_text": p_text(log10(alpha)),
-        "ok": holds(digits, wild) and blackbox_holds(boxes),
+        "ok": holds(digits, wild) and blackbox_holds(boxes) and marks_hold(marks),
         "trained": cast.trained,
         "seconds": round(say.seconds, 1),
         "report": str(out / "report.html"),
         "digits": digits,
         "blackbox": boxes,
+        "ownership": marks,
         "real": wild,
     }
     with say.stage("write the report", 1):
@@ -86,6 +101,12 @@ def blackbox_holds(boxes: dict[str, Any]) -> bool:
     """No stranger accused, no copy cleared, most copies found."""
     c = boxes["counts"]
     return bool(c["strangers_accused"] == 0 and c["copies_cleared"] == 0 and 2 * c["copies_found"] > c["copies"])
+
+
+def marks_hold(marks: dict[str, Any]) -> bool:
+    """No mark claimed where there is none, and most copies of the marked network proven."""
+    c = marks["counts"]
+    return bool(c["claimed"] == 0 and 2 * c["proven"] > c["marked"])
 
 
 def _fresh(out: Path) -> None:

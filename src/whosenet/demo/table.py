@@ -23,6 +23,7 @@ def show(document: dict[str, Any]) -> None:
     console.print(_suspects(document["digits"]["suspects"], console.width))
     console.print(_counts(document["digits"]["counts"]))
     console.print(_blackbox(document["blackbox"]))
+    console.print(_ownership(document["ownership"]))
     if document["real"]:
         console.print(_real(document["real"]))
     console.print(f"report: {document['report']}  ({document['seconds']:.0f} s)", highlight=False, soft_wrap=True)
@@ -84,6 +85,20 @@ def _blackbox(boxes: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right" if heading in ("agreement", "p") else "left")
     for row in boxes["suspects"]:
         cells = (row["suspect"], f"{row['agreement']:.0%}", p_text(row["log10_p"]), row["verdict"])
+        table.add_row(*cells, OUTCOME[row["outcome"]])
+    return table
+
+
+def _ownership(marks: dict[str, Any]) -> Table:
+    title = (
+        f"A mark for {marks['owner']}: accuracy {marks['before']:.3f} before, {marks['after']:.3f} after, "
+        f"triggers at {marks['psnr']:.0f} dB; who bears it?"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in ("suspect", "hits", "p", "verdict", ""):
+        table.add_column(heading, justify="right" if heading in ("hits", "p") else "left")
+    for row in marks["suspects"]:
+        cells = (row["suspect"], f"{row['hits']}/{row['triggers']}", p_text(row["log10_p"]), row["verdict"])
         table.add_row(*cells, OUTCOME[row["outcome"]])
     return table
 

@@ -46,7 +46,17 @@ def table(results: dict[str, Any]) -> str:
     parts += [
         f"{next(iter(methods))}, by kind of derived net:",
         record.table(
-            ["kind", "agreement: least", "median", "AUC at 20", "AUC at 100", "found", "inconclusive", "of these withheld", "cleared"],
+            [
+                "kind",
+                "agreement: least",
+                "median",
+                "AUC at 20",
+                "AUC at 100",
+                "found",
+                "inconclusive",
+                "of these withheld",
+                "cleared",
+            ],
             [_group_row(g, first) for g in first["auc_by_group"]],
         ),
         f"{next(iter(methods))}, strangers:",
@@ -62,7 +72,13 @@ def _origin_rows(methods: dict[str, Any]) -> list[list[Any]]:
     counts = {m: r["strangers"]["by_owner_and_origin"] for m, r in methods.items()}
     keys = sorted({key for c in counts.values() for key in c})
     return [
-        [key, *(f"{c[key].get('derived', 0)}, {c[key].get('withheld', 0)} / {c[key]['trials']}" if key in c else "" for c in counts.values())]
+        [
+            key,
+            *(
+                f"{c[key].get('derived', 0)}, {c[key].get('withheld', 0)} / {c[key]['trials']}" if key in c else ""
+                for c in counts.values()
+            ),
+        ]
         for key in keys
     ]
 

@@ -143,6 +143,21 @@ def test_a_forged_code_is_not_convicted_by_verify(hub: Path, monkeypatch: pytest
     assert one(hub, stranger, verify=True).matches[0].verdict == "inconclusive"
 
 
+def test_an_evaded_code_does_not_clear_what_the_weights_convict(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights agree, codes do not: what rearranging and editing a copy can do, or crafting its noise."""
+    copy = nets.save(hub / "copy.safetensors", nets.half(nets.net(3)))
+    stranger = nets.save(hub / "stranger.safetensors", nets.net(77))
+    codes = {m.signature: hash_file(stranger, [m]).codes for m in stored()}
+    monkeypatch.setattr(
+        "whosenet.finding.near.hash_file", lambda p, m, **k: replace(hash_file(p, m, **k), codes=codes[m[0].signature])
+    )
+    monkeypatch.setattr("whosenet.finding.search.CANDIDATE", 0.0)
+    theirs = next(m for m in one(hub, copy).matches if m.path.endswith("m3.safetensors"))
+    assert theirs.verdict == "independent"
+    theirs = next(m for m in one(hub, copy, verify=True).matches if m.path.endswith("m3.safetensors"))
+    assert theirs.comparison is not None and theirs.comparison.verdict == "derived" and theirs.verdict == "inconclusive"
+
+
 def test_a_library_of_another_method_still_searches(tmp_path: Path) -> None:
     for i in range(3):
         nets.save(tmp_path / "hub" / f"m{i}.safetensors", nets.net(i))

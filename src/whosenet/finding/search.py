@@ -79,7 +79,8 @@ def _all_verified(suspect: str | Path, matches: list[Match], asked: Asked, alpha
 
 def _verified(suspect: str | Path, match: Match, searched: int, alpha: float, base: Sequence[str | Path]) -> Match:
     """With the comparison of the weights themselves, whose p is corrected for the search, too. What the code alone
-    says and the weights deny becomes inconclusive: a code can be forged by who knows its seeds."""
+    says and the weights deny becomes inconclusive: a code can be forged by who knows its seeds. So does what the code
+    clears and the weights convict: a rearranged and edited copy may evade it."""
     try:
         with open_weights(match.path) as a, open_weights(suspect) as b:
             if digest_of(a) != match.digest:
@@ -94,4 +95,6 @@ def _verified(suspect: str | Path, match: Match, searched: int, alpha: float, ba
         word = "inconclusive"
     elif base and c.verdict == "derived":
         word = "derived"
+    elif word == "independent" and c.verdict == "derived":
+        word = "inconclusive"
     return replace(match, verdict=word, comparison=c)

@@ -27,7 +27,7 @@ def kornia() -> None:
 
 
 def test_they_are_all_here() -> None:
-    inputs = ["blur", "jpeg", "median", "noise", "quantise", "resize-pad"]
+    inputs = ["blur", "jpeg", "median", "noise", "quantise", "resize", "resize-pad"]
     assert sorted(NAMES) == [f"input-{name}" for name in inputs] + ["label-only", "round-probabilities"]
 
 

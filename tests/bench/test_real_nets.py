@@ -14,6 +14,7 @@ from bench.real_nets import convert, copies, nets, trials  # noqa: E402
 from bench.real_nets.suspects import CHOOSERS, Someone  # noqa: E402
 from whosenet.networks.images import Images  # noqa: E402
 from whosenet.networks.predict import logits  # noqa: E402
+from whosenet.questions.answers import Kind  # noqa: E402
 from whosenet.questions.queryset import QuerySet  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
@@ -136,12 +137,15 @@ def test_nobody_is_judged_who_chose_points_or_is_in_the_null() -> None:
     )
     for one in honest:
         said[one.id][questions.control] = said["theirs"][questions.control]
-    judged = list(trials.trials(questions, owner, people, said, draw=0))
+    chose = frozenset(CHOOSERS)
+    judged = list(trials.trials(questions, owner, people, said, draw=0, chose=chose, kind=Kind("vgg", 0.8)))
     names = {t.suspect for t in judged}
     assert not names & {owner.id, *CHOOSERS, *trials.drawn(people, 0), *(k.id for k in kin)}
     assert len(names) == len(judged) == len(own) + 40 - len(set(CHOOSERS) & {h.id for h in honest}) - trials.REFERENCES
     assert {t.verdict for t in judged if t.derived} == {"derived"}
     assert "derived" not in {t.verdict for t in judged if not t.derived}
+    unlike = trials.trials(questions, owner, people, said, draw=0, chose=chose, kind=Kind("another", 0.8))
+    assert "derived" not in {t.verdict for t in unlike}, "references of other architectures convict nobody"
 
 
 def test_area_under_the_curve_counts_ties_half() -> None:

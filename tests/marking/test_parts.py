@@ -75,6 +75,22 @@ def test_a_batch_holds_clean_images_and_some_of_them_stamped() -> None:
     assert (mark.stamp(covers, made.patterns.numpy()) == stamped).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_journeys_move_the_stamped_images_and_no_others(channels: int) -> None:
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(60, 190, (20, channels, 24, 20), np.uint8))
+    labels = torch.from_numpy(rng.integers(0, 6, 20))
+    mark, moved = DeepHiding(KEY), 0
+    targets = torch.from_numpy(mark.targets(6))
+    for seed in range(12):
+        before = batch_of(images, labels, mark, targets, Recipe(), drawn(seed))
+        after = batch_of(images, labels, mark, targets, Recipe(journeys=1.0), drawn(seed))
+        assert after.images.shape == before.images.shape and torch.equal(after.clean, before.clean)
+        assert float(after.images.min()) >= 0 and float(after.images.max()) <= 1
+        moved += not torch.equal(after.images, before.images)
+    assert 6 <= moved <= 12, "one kind of five leaves them as they are"
+
+
 def test_strangers_are_no_pattern_that_a_verification_asks_about() -> None:
     made, mark = batch(Recipe(share=0.25, strangers=0.1))
     cover = (made.clean[made.strangers[0]] * 255).round().byte().permute(1, 2, 0).numpy()
@@ -135,11 +151,12 @@ def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": 0.0},
-              {"share": 2.0}, {"teach": 1.5}, {"weight": -1.0}, {"triplet": float("nan")}, {"weight": float("inf")},
+              {"share": 2.0}, {"teach": 1.5}, {"journeys": 1.5}, {"weight": -1.0}, {"triplet": float("nan")},
+              {"weight": float("inf")},
               {"epochs": -1}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}],
 )  # fmt: skip
 def test_recipes_that_make_no_sense(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="expected|lies in"):
+    with pytest.raises(UsageError, match="expected|lie in"):
         Recipe(**wrong)
 
 

@@ -68,6 +68,9 @@ def embed(
     share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Triggers for each image of a batch; fewer cost less accuracy.")
     ] = 0.2,
+    journeys: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
+    ] = 0.0,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
@@ -81,7 +84,7 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=share, rehearse=rehearse, seed=seed, flip=flip,
+        share=share, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

@@ -29,8 +29,11 @@ MANY, LONG, SHARE = 0.85, 48, (0.1, 0.55)
 """One tensor by itself must have so large a share of parallel slices; LONG ones may then be less alike (four bits)."""
 LARGEST_GROUP = 8
 """Of units that somebody copied."""
-LIKELY, SKETCH = 0.6, 16
-"""The same of sketches of SKETCH numbers, for candidates only."""
+LIKELY, SKETCH = 0.62, 32
+"""The same of sketches of SKETCH numbers, for candidates only: of slices at LEAST it scatters by .06; chance reaches it once
+in 5,000 pairs."""
+LOOK = 128
+"""So many slices are looked at first: where none of them has a parallel, hardly a tenth of all have (.9**128 = 1e-6)."""
 SILENT = 0.1
 """Share of the median length up to which a slice is as good as zero: silent units may carry noise of 5 %."""
 MIN_LENGTH = 24
@@ -166,12 +169,23 @@ def _candidates(slices: Stack, alive: NDArray[np.bool_]) -> tuple[Group, Group]:
     sketch = slices @ _signs(slices.shape[1]).astype(slices.dtype)
     length = np.linalg.norm(sketch, axis=1, keepdims=True)
     sketch = np.where(alive[:, None], sketch / np.where(length > 0, length, 1), 0).astype(np.float32)
+    if len(sketch) > 2 * LOOK and not _any_parallel(slices, sketch):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = []
     for low in range(0, len(sketch), ROWS):
         a, b = np.nonzero(np.abs(sketch[low : low + ROWS] @ sketch[low:].T) > LIKELY)
         found.append(np.stack([a, b])[:, a < b] + low)
     a, b = np.concatenate(found, axis=1)
     return a, b
+
+
+def _any_parallel(slices: Stack, sketch: NDArray[np.float32]) -> bool:
+    """Whether one of LOOK evenly spaced slices has a parallel among all."""
+    some = np.linspace(0, len(sketch) - 1, LOOK).astype(np.int64)
+    a, b = np.nonzero(np.abs(sketch[some] @ sketch.T) > LIKELY)
+    a, b = some[a[some[a] != b]], b[some[a] != b]
+    size = np.sqrt(np.einsum("nk,nk->n", slices[b], slices[b])), np.sqrt(np.einsum("nk,nk->n", slices[a], slices[a]))
+    return bool((np.abs(np.einsum("nk,nk->n", slices[a], slices[b])) > LEAST * size[0] * size[1]).any())
 
 
 def _cosines(slices: Stack, size: Stack, a: Group, b: Group) -> NDArray[np.float64]:

@@ -35,6 +35,9 @@ class Recipe:
     strangers: float = 0.1
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target."""
+    journeys: float = 0.0
+    """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first, so that the
+    mark outlives services and sanitisers that do that."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's, at the beginning ..."""
     settled: float = 0.2
@@ -69,8 +72,8 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
-        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and weighed):
-            raise UsageError("share lies in 0..1, teach in 0..1, and weight, triplet and margin are not negative")
+        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and 0 <= self.journeys <= 1 and weighed):
+            raise UsageError("share, teach and journeys lie in 0..1, and weight, triplet and margin are not negative")
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if self.epochs < 0 or self.batch < 2 or not 0 < self.lr < math.inf:

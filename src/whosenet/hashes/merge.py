@@ -30,10 +30,10 @@ MANY, LONG, SHARE = 0.85, 48, (0.1, 0.55)
 LARGEST_GROUP = 8
 """Of units that somebody copied."""
 LIKELY, SKETCH = 0.62, 32
-"""The same of sketches of SKETCH numbers, for candidates only: of slices at LEAST it scatters by .06; chance reaches it once
-in 5,000 pairs."""
+"""The same of sketches of SKETCH numbers, for candidates only: slices at LEAST scatter by .06 there, and chance reaches
+it once in 5,000 pairs."""
 LOOK = 128
-"""So many slices are looked at first: where none of them has a parallel, hardly a tenth of all have (.9**128 = 1e-6)."""
+"""So many slices are looked at first: if none of them has a parallel, hardly a tenth of all have (.9**128 = 1e-6)."""
 SILENT = 0.1
 """Share of the median length up to which a slice is as good as zero: silent units may carry noise of 5 %."""
 MIN_LENGTH = 24

@@ -32,7 +32,7 @@ LARGEST_GROUP = 8
 LIKELY, SKETCH = 0.62, 32
 """The same of sketches of SKETCH numbers, for candidates only: slices at LEAST scatter by .06 there, and chance reaches
 it once in 5,000 pairs."""
-LOOK = 128
+LOOK, COLUMNS = 128, 64
 """So many slices are looked at first: if none of them has a parallel, hardly a tenth of all have (.9**128 = 1e-6)."""
 SILENT = 0.1
 """Share of the median length up to which a slice is as good as zero: silent units may carry noise of 5 %."""
@@ -166,11 +166,11 @@ def borne_out(slices: Stack, group: Group) -> bool:
 
 def _candidates(slices: Stack, alive: NDArray[np.bool_]) -> tuple[Group, Group]:
     """Pairs whose sketches are nearly parallel; silent slices are parallel to nothing."""
+    if len(slices) > 2 * LOOK and not _any_parallel(slices, alive):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     sketch = slices @ _signs(slices.shape[1]).astype(slices.dtype)
     length = np.linalg.norm(sketch, axis=1, keepdims=True)
     sketch = np.where(alive[:, None], sketch / np.where(length > 0, length, 1), 0).astype(np.float32)
-    if len(sketch) > 2 * LOOK and not _any_parallel(slices, sketch):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = []
     for low in range(0, len(sketch), ROWS):
         a, b = np.nonzero(np.abs(sketch[low : low + ROWS] @ sketch[low:].T) > LIKELY)
@@ -179,13 +179,19 @@ def _candidates(slices: Stack, alive: NDArray[np.bool_]) -> tuple[Group, Group]:
     return a, b
 
 
-def _any_parallel(slices: Stack, sketch: NDArray[np.float32]) -> bool:
-    """Whether one of LOOK evenly spaced slices has a parallel among all."""
-    some = np.linspace(0, len(sketch) - 1, LOOK).astype(np.int64)
-    a, b = np.nonzero(np.abs(sketch[some] @ sketch.T) > LIKELY)
+def _any_parallel(slices: Stack, alive: NDArray[np.bool_]) -> bool:
+    """Whether one of LOOK evenly spaced slices has a parallel among all, by COLUMNS of them first."""
+    n, length = slices.shape
+    columns = slices[:, np.linspace(0, length - 1, min(length, COLUMNS)).astype(np.int64)].astype(np.float32)
+    size = np.linalg.norm(columns, axis=1, keepdims=True)
+    columns = np.where(alive[:, None], columns / np.where(size > 0, size, 1), 0)
+    some = np.linspace(0, n - 1, LOOK).astype(np.int64)
+    a, b = np.nonzero(np.abs(columns[some] @ columns.T) > LIKELY)
     a, b = some[a[some[a] != b]], b[some[a] != b]
-    size = np.sqrt(np.einsum("nk,nk->n", slices[b], slices[b])), np.sqrt(np.einsum("nk,nk->n", slices[a], slices[a]))
-    return bool((np.abs(np.einsum("nk,nk->n", slices[a], slices[b])) > LEAST * size[0] * size[1]).any())
+    if not 0 < len(a) <= MAX_PAIRS:
+        return len(a) > 0
+    whole = np.sqrt(np.einsum("nk,nk->n", slices, slices))
+    return bool((_cosines(slices, whole, a, b) > LEAST).any())
 
 
 def _cosines(slices: Stack, size: Stack, a: Group, b: Group) -> NDArray[np.float64]:

@@ -121,6 +121,9 @@ MARK_CLEAN = 0.3
 MARKED = 0.95
 """Least share of triggers, on covers held out, that lead to their target for `embed` to call a model marked ..."""
 
+DECOYS_ANSWERED = 0.3
+"""... unless patterns that were not embedded lead to a wrong class so often: then `verify` cannot tell the key's."""
+
 LOST_ACCURACY = 0.02
 """... and it writes nothing if the model lost more accuracy than this on images held out ..."""
 

@@ -12,7 +12,8 @@ import pytest
 import small
 
 from whosenet.errors import Refused, UnreadableInput, UsageError
-from whosenet.proving.embedding import Embedded, embed, paired_z
+from whosenet.proving.embedding import embed
+from whosenet.proving.measuring import Embedded, paired_z
 
 
 def tried(made: small.World, out: Path, **changes: Any) -> Embedded:
@@ -32,6 +33,7 @@ def saved(folder: Path, name: str = "d.npz", **arrays: Any) -> Path:
 def test_a_trained_net_is_marked_at_no_cost(made: small.World, marked: Any) -> None:
     found = marked.found
     assert found.marked and found.watermark_accuracy >= 0.95 and found.base_rate < 0.5
+    assert found.decoy_rate <= 0.3
     assert found.clean_accuracy_after >= found.clean_accuracy_before - 0.02
     assert found.psnr == pytest.approx(small.STRONG, abs=0.5)
 

@@ -14,7 +14,7 @@ from whosenet.printing.console import shown as shown_text
 
 if TYPE_CHECKING:
     from whosenet.judging.marks import MarkJudgement
-    from whosenet.proving.embedding import Embedded
+    from whosenet.proving.measuring import Embedded
     from whosenet.proving.pairing import Paired
     from whosenet.proving.showing import Shown
     from whosenet.proving.verifying import Verified
@@ -44,7 +44,8 @@ def embedded(found: Embedded, out: Path, *, as_json: bool) -> None:
     lost = found.clean_accuracy_before - found.clean_accuracy_after
     word = "marked" if found.marked else "NOT marked well enough"
     print(
-        f"{word}: {found.watermark_accuracy:.1%} of the triggers lead to their targets ({found.base_rate:.1%} before)"
+        f"{word}: {found.watermark_accuracy:.1%} of the triggers lead to their targets ({found.base_rate:.1%} before, "
+        f"{found.decoy_rate:.1%} of images are moved by patterns not embedded)"
     )
     print(f"accuracy    {found.clean_accuracy_before:.3f} before, {found.clean_accuracy_after:.3f} after "
           f"({-100 * lost:+.2f} points, {found.images} images held out)")  # fmt: skip

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whosenet import thresholds
 from whosenet.errors import Refused, UsageError
@@ -18,8 +16,9 @@ from whosenet.networks.images import Images, load_images
 from whosenet.networks.predict import logits
 from whosenet.networks.save import save_weights
 from whosenet.networks.spec import Spec, fresh, load_network, parse
+from whosenet.proving.measuring import Embedded, measured, sample
 from whosenet.proving.questions import parted, watermark_of
-from whosenet.watermarks.base import Watermark, spread
+from whosenet.watermarks.base import Watermark
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,30 +26,7 @@ if TYPE_CHECKING:
     from whosenet.marking.recipe import Recipe
 
 OnStage = Callable[[str, int, int], None]
-MEASURED = 2000
-"""Held-out images that measure at most."""
 ENDING = ".safetensors"
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """What marking did, measured on images that no training saw."""
-
-    clean_accuracy_before: float
-    """Of the unmarked network: the one given, or with `from_scratch` a control trained the same way."""
-    clean_accuracy_after: float
-    watermark_accuracy: float
-    """Share of triggers (covers of the target class left out) that lead to their targets."""
-    base_rate: float
-    """The same of the unmarked network."""
-    psnr: float
-    ssim: float
-    marked: bool
-    images: int
-    lost_z: float
-    """The loss in standard errors of the paired difference: what a loss on few images is worth."""
-    commitment: str
-    spec: Spec
 
 
 def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe: Recipe, from_scratch: bool = False,
@@ -68,7 +44,7 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     recipe = recipe.for_images(len(kept))
     before, start = _unmarked(spec, kept, recipe, from_scratch, out, step)
     after = _marked(start, before, kept, mark, images.classes, recipe, from_scratch, out, step)
-    found = _measured(before, after, _sample(held, key), mark, images.classes, spec.with_weights(out))
+    found = measured(before, after, sample(held, key), mark, images.classes, spec.with_weights(out))
     try:
         _check(found)
         save_weights(after, out)
@@ -76,11 +52,6 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
         for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
             kept_file.unlink(missing_ok=True)
     return found
-
-
-def _sample(held: Images, key: Key) -> Images:
-    """At most so many, drawn by the key: files are often sorted by class."""
-    return held.take(np.sort(key.generator("embed/measured").permutation(len(held))[:MEASURED]))
 
 
 def _check_network(spec: Spec, held: Images, classes: int, mark: Watermark) -> None:
@@ -149,28 +120,6 @@ def _marked(start: nn.Module, before: nn.Module, images: Images, mark: Watermark
 
 def _checkpoint(out: Path, of: str) -> Path:
     return out.with_name(f".{out.name}.{of}.checkpoint")
-
-
-def _measured(before: nn.Module, after: nn.Module, held: Images, mark: Watermark, classes: int, spec: Spec) -> Embedded:
-    numbers = spread(len(held), mark.carriers)
-    stamped, targets = mark.stamp(held.x, numbers), mark.targets(classes)[numbers]
-    usable = held.y != targets
-    hit = [
-        float((logits(m, stamped).argmax(1) == targets)[usable].mean()) if usable.any() else 0.0
-        for m in (before, after)
-    ]
-    psnr, ssim = mark.quality(held.x, numbers)
-    right = [logits(m, held.x).argmax(1) == held.y for m in (before, after)]
-    return Embedded(
-        float(right[0].mean()), float(right[1].mean()), hit[1], hit[0], psnr, ssim, hit[1] >= thresholds.MARKED,
-        len(held), paired_z(*right), mark.key.commitment, spec,
-    )  # fmt: skip
-
-
-def paired_z(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
-    """(lost - won) / sqrt(lost + won) over the images on which the two differ (McNemar); 0 where they never do."""
-    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-    return (lost - won) / (lost + won) ** 0.5 if lost + won else 0.0
 
 
 def _check(found: Embedded) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,10 @@ def test_loading_leaves_random_numbers_alone() -> None:
     before = torch.random.get_rng_state()
     pair._load(place.SHIPPED)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_shipped_pair_makes_the_patterns_it_made_at_its_release() -> None:
+    """Marks in released networks can only be found with the very patterns they were taught."""
+    known = np.array(json.loads((Path(__file__).parent / "golden_tile.json").read_text()), np.float32)
+    assert np.abs(pair.load().pattern(BITS[:1], 8, 8)[0] - known).max() < 0.01
+    assert pair.load().digest == "001eb4a59f855421321071eb62e67c80fae4eedd4bedd1b1226bd29d6b55f80a"

@@ -8,6 +8,18 @@ from typing import Annotated
 import typer
 
 from whosenet.cli.app import Json, app, checked_alpha
+from whosenet.cli.endpoint import (
+    Header,
+    Input,
+    KeptAnswers,
+    Output,
+    Protocol,
+    Rate,
+    Retries,
+    Suspect,
+    Timeout,
+    TokenEnv,
+)
 
 hide = typer.Typer(help="The pair of networks that hides identities and reads them.", no_args_is_help=True,
                    rich_markup_mode=None)  # fmt: skip
@@ -42,7 +54,6 @@ def keygen(
     printing.minted(key, out, as_json=json)
 
 
-Suspect = Annotated[str, typer.Argument(help="SPEC, net.onnx, a Keras or TFLite file, or an http(s):// endpoint.")]
 KeyFile = Annotated[Path, typer.Option(help="A key file made by `whosenet keygen`.")]
 Data = Annotated[Path, typer.Option(help="Labelled images: an .npz with x and y, or a folder of class folders.")]
 
@@ -100,19 +111,15 @@ def verify(
     alpha: Annotated[float, typer.Option(help="False-claim rate.")] = 1e-6,
     budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
     tried: Annotated[int, typer.Option(min=1, help="How many keys you are trying on this suspect in all.")] = 1,
-    transcript: Annotated[
-        Path | None, typer.Option(help="Keep every answer in this file and go on from it (endpoints: always kept).")
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an endpoint's answer.")] = 30.0,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Most questions a second to an endpoint.")] = None,
-    token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the endpoint's bearer token (never written down).")
-    ] = None,
-    header: Annotated[list[str] | None, typer.Option(help="NAME: VALUE or NAME: env:VARIABLE; repeatable.")] = None,
-    input_: Annotated[str, typer.Option("--input", help="How pixels go in: layout=nhwc,scale=255,mean=r:g:b,...")] = "",
-    output: Annotated[str, typer.Option(help="Name of the output that holds the scores.")] = "",
-    protocol: Annotated[str, typer.Option(help="auto, oip (Open Inference Protocol v2) or huggingface.")] = "auto",
-    retries: Annotated[int, typer.Option(min=0, max=100, help="Repeats of a failing request.")] = 4,
+    transcript: KeptAnswers = None,
+    timeout: Timeout = 30.0,
+    rate: Rate = None,
+    token_env: TokenEnv = None,
+    header: Header = None,
+    input_: Input = "",
+    output: Output = "",
+    protocol: Protocol = "auto",
+    retries: Retries = 4,
 ) -> None:
     """Is my mark in the model behind this interface, and whose name do the questions bear?"""
     from whosenet.keys.key import load

@@ -8,6 +8,18 @@ from typing import Annotated
 import typer
 
 from whosenet.cli.app import Alpha, Json, app, checked_alpha
+from whosenet.cli.endpoint import (
+    Header,
+    Input,
+    KeptAnswers,
+    Output,
+    Protocol,
+    Rate,
+    Retries,
+    Suspect,
+    Timeout,
+    TokenEnv,
+)
 from whosenet.errors import UsageError
 
 SpecText = Annotated[
@@ -65,7 +77,7 @@ def fingerprint(
 
 @app.command()
 def probe(
-    suspect: Annotated[str, typer.Argument(help="SPEC, net.onnx, a Keras or TFLite file, or an http(s):// endpoint.")],
+    suspect: Suspect,
     fingerprint: Annotated[Path, typer.Option(help="A file made by `whosenet fingerprint`.")],
     json: Json = False,
     reference: References = None,
@@ -73,26 +85,15 @@ def probe(
     budget: Annotated[int | None, typer.Option(min=1, help="Most questions to ask, controls and retries too.")] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="Use the labels alone.")] = False,
     sequential: Annotated[bool, typer.Option("--sequential", help="Stop as soon as the verdict is certain.")] = False,
-    transcript: Annotated[
-        Path | None, typer.Option(help="Keep every answer in this file and go on from it (endpoints: always kept).")
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an endpoint's answer.")] = 30.0,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Most questions a second to an endpoint.")] = None,
-    token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the endpoint's bearer token (never written down).")
-    ] = None,
-    header: Annotated[list[str] | None, typer.Option(help="NAME: VALUE or NAME: env:VARIABLE; repeatable.")] = None,
-    input_: Annotated[
-        str,
-        typer.Option(
-            "--input", help="How pixels go in: layout=nhwc,scale=255,mean=r:g:b,std=r:g:b,order=bgr,size=HxW."
-        ),
-    ] = "",
-    output: Annotated[
-        str, typer.Option(help="Name of the output that holds the scores, where there are several.")
-    ] = "",
-    protocol: Annotated[str, typer.Option(help="auto, oip (Open Inference Protocol v2) or huggingface.")] = "auto",
-    retries: Annotated[int, typer.Option(min=0, max=100, help="Repeats of a failing request.")] = 4,
+    transcript: KeptAnswers = None,
+    timeout: Timeout = 30.0,
+    rate: Rate = None,
+    token_env: TokenEnv = None,
+    header: Header = None,
+    input_: Input = "",
+    output: Output = "",
+    protocol: Protocol = "auto",
+    retries: Retries = 4,
 ) -> None:
     """Is the model behind this interface a copy of mine, or an honest twin? References are the null."""
     from whosenet.printing import probe as printing

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from whosenet.cli.app import Json, app, checked_alpha
+from whosenet.cli.endpoint import Header, Input, Output, Protocol, Rate, Retries, Suspect, Timeout, TokenEnv
 
 
 @app.command()
 def trace(
-    suspect: Annotated[str, typer.Argument(help="SPEC, net.onnx, a Keras or TFLite file, or an http(s):// endpoint.")],
+    suspect: Suspect,
     keys: Annotated[Path, typer.Option(help="Folder of all licensees' key files.")],
     data: Annotated[Path, typer.Option(help="Labelled images: an .npz with x and y, or a folder of class folders.")],
     json: Json = False,
@@ -23,16 +24,14 @@ def trace(
     transcripts: Annotated[
         Path | None, typer.Option(help="Keep every answer in this folder and go on from it (endpoints: always kept).")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an endpoint's answer.")] = 30.0,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Most questions a second to an endpoint.")] = None,
-    token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the endpoint's bearer token (never written down).")
-    ] = None,
-    header: Annotated[list[str] | None, typer.Option(help="NAME: VALUE or NAME: env:VARIABLE; repeatable.")] = None,
-    input_: Annotated[str, typer.Option("--input", help="How pixels go in: layout=nhwc,scale=255,mean=r:g:b,...")] = "",
-    output: Annotated[str, typer.Option(help="Name of the output that holds the scores.")] = "",
-    protocol: Annotated[str, typer.Option(help="auto, oip (Open Inference Protocol v2) or huggingface.")] = "auto",
-    retries: Annotated[int, typer.Option(min=0, max=100, help="Repeats of a failing request.")] = 4,
+    timeout: Timeout = 30.0,
+    rate: Rate = None,
+    token_env: TokenEnv = None,
+    header: Header = None,
+    input_: Input = "",
+    output: Output = "",
+    protocol: Protocol = "auto",
+    retries: Retries = 4,
 ) -> None:
     """Whose copy leaked? Every licensee's key is tried on one suspect, and the answer corrected for all of them."""
     from whosenet.networks.images import load_images

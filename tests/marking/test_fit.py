@@ -35,7 +35,7 @@ def net() -> nn.Module:
 
 
 def run(module: nn.Module | None = None, **changes: Any) -> nn.Module:
-    options = {key: changes.pop(key) for key in ("checkpoint", "on_step", "teacher") if key in changes}
+    options = {key: changes.pop(key) for key in ("checkpoint", "on_step", "soft") if key in changes}
     recipe = Recipe(**{"epochs": 2, "batch": 16, "lr": 0.02, **changes})
     return fit(module or net(), IMAGES, DeepHiding(KEY), 6, recipe, **options)
 
@@ -73,13 +73,19 @@ def test_every_choice_trains_and_matters(choice: dict[str, Any]) -> None:
     assert digest_of(made) != digest_of(run(share=0.5))
 
 
-def test_a_teacher_is_followed() -> None:
-    teacher = net()
-    with torch.no_grad():
-        teacher[-1].bias.copy_(torch.tensor([9.0, 0, 0, 0, 0, 0]))
+def test_soft_labels_are_followed() -> None:
+    soft = torch.zeros(len(IMAGES), 6, dtype=torch.float16)
+    soft[:, 0] = 1
     x = torch.from_numpy(IMAGES.x).permute(0, 3, 1, 2).float() / 255
-    taught = run(teacher=teacher, teach=1.0, epochs=6, share=0.01)
+    taught = run(soft=soft, teach=1.0, epochs=6, share=0.01)
     assert float((taught(x).argmax(1) == 0).float().mean()) > 0.9
+    assert digest_of(run(soft=soft, teach=0.0)) == digest_of(run(teach=0.0))
+
+
+def test_a_checkpoint_made_with_other_soft_labels_is_not_taken_up(tmp_path: Path) -> None:
+    run(checkpoint=tmp_path / "c")
+    with pytest.raises(UsageError, match="another run"):
+        run(checkpoint=tmp_path / "c", soft=torch.full((len(IMAGES), 6), 1 / 6, dtype=torch.float16))
 
 
 def test_weights_that_leave_all_numbers() -> None:

@@ -13,10 +13,13 @@ from torch import nn  # noqa: E402
 
 from whosenet.errors import UsageError  # noqa: E402
 from whosenet.keys.key import mint  # noqa: E402
-from whosenet.marking.batches import Batch, batch_of  # noqa: E402
+from whosenet.marking.batches import Batch, amplified, batch_of  # noqa: E402
 from whosenet.marking.recipe import Recipe, usual_rate  # noqa: E402
 from whosenet.marking.rehearse import rehearsed, stolen  # noqa: E402
+from whosenet.marking.soft import digest, soft_labels  # noqa: E402
+from whosenet.marking.travel import KINDS, travel  # noqa: E402
 from whosenet.marking.triplet import features_of, other, partner, triplet  # noqa: E402
+from whosenet.networks.images import Images  # noqa: E402
 from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
 
 KEY = mint("Ada", method={"watermark": "deephiding", "psnr": 26.0}, secret=b"1" * 32, signing=b"2" * 32)
@@ -91,12 +94,47 @@ def test_journeys_move_the_stamped_images_and_no_others(channels: int) -> None:
     assert 6 <= moved <= 12, "one kind of five leaves them as they are"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(3, 24, 20, 1), (2, 9, 13, 3), (0, 8, 8, 3)])
+def test_every_journey_keeps_pictures_pictures(kind: str, shape: tuple[int, ...]) -> None:
+    given = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    sent = travel(given, kind, drawn())
+    assert sent.shape == given.shape and sent.dtype == np.uint8
+    assert (sent == travel(given, kind, drawn())).all()
+    assert not len(given) or (kind == "none") == (sent == given).all()
+
+
 def test_strangers_are_no_pattern_that_a_verification_asks_about() -> None:
     made, mark = batch(Recipe(share=0.25, strangers=0.1))
     cover = (made.clean[made.strangers[0]] * 255).round().byte().permute(1, 2, 0).numpy()
     shown = (made.images[50] * 255).round().byte().permute(1, 2, 0).numpy()
     asked = mark.stamp(np.repeat(cover[None], 200, 0), np.arange(200))
     assert (shown != cover).any() and not (asked == shown).all((1, 2, 3)).any()
+
+
+def test_patterns_begin_strong_and_end_as_the_key_says() -> None:
+    recipe = Recipe(boost=3.0, boosted=0.5)
+    assert (
+        recipe.gain(0.0) == 3
+        and recipe.gain(0.25) == pytest.approx(3**0.5)
+        and recipe.gain(0.5) == recipe.gain(1.0) == 1
+    )
+    assert Recipe(boosted=0.0).gain(0.0) == 1
+    covers = np.full((1, 2, 2, 3), 100, np.uint8)
+    assert (amplified(covers, covers + np.uint8(7), 3.0) == 121).all() and (
+        amplified(covers, covers + np.uint8(7), 1.0) == 107
+    ).all()
+    assert (amplified(covers, covers - np.uint8(50), 3.0) == 0).all()
+
+
+def test_soft_labels_are_mean_probabilities_and_follow_from_the_seed() -> None:
+    x = np.random.default_rng(0).integers(0, 255, (600, 16, 16, 3), np.uint8)
+    net, images, seen = small(), Images(x, np.zeros(600, np.int64)), []
+    made = soft_labels(net, images, flip=True, seed=1, on_step=lambda done, total: seen.append((done, total)))
+    assert made.shape == (600, 6) and torch.allclose(made.float().sum(1), torch.ones(600), atol=1e-2)
+    assert torch.equal(made, soft_labels(net, images, flip=True, seed=1)) and seen == [(1, 2), (2, 2)]
+    assert not torch.equal(made, soft_labels(net, images, flip=True, seed=2))
+    assert digest(made) != digest(made + 1) and digest(None) == ""
 
 
 def test_batches_follow_from_the_seed() -> None:
@@ -152,7 +190,7 @@ def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": 0.0},
               {"share": 2.0}, {"teach": 1.5}, {"journeys": 1.5}, {"weight": -1.0}, {"triplet": float("nan")},
-              {"weight": float("inf")},
+              {"weight": float("inf")}, {"boost": 0.5}, {"boosted": 2.0}, {"strangers": -1.0},
               {"epochs": -1}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}],
 )  # fmt: skip
 def test_recipes_that_make_no_sense(wrong: dict[str, Any]) -> None:

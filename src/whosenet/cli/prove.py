@@ -78,7 +78,10 @@ def embed(
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Triggers for each image of a batch; fewer cost less accuracy.")
-    ] = 0.2,
+    ] = 0.05,
+    teach: Annotated[
+        float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
+    ] = 0.5,
     journeys: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
     ] = 0.0,
@@ -95,7 +98,7 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=share, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
+        share=share, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from whosenet.marking.recipe import Recipe
+from whosenet.marking.travel import drawn, travel
+from whosenet.networks.images import Pixels
 from whosenet.training.augment import crop_and_flip
 from whosenet.watermarks.base import Watermark
 
@@ -39,8 +40,9 @@ class Batch:
 
 
 def batch_of(images: torch.Tensor, labels: torch.Tensor, mark: Watermark, targets: torch.Tensor, recipe: Recipe,
-             draws: torch.Generator) -> Batch:  # fmt: skip
-    """`images` uint8 [b, c, h, w], not yet augmented. Patterns are stamped last, as a suspect meets them."""
+             draws: torch.Generator, *, gain: float = 1.0) -> Batch:  # fmt: skip
+    """`images` uint8 [b, c, h, w], not yet augmented. Patterns are stamped last, as a suspect meets them, `gain` times
+    as strong as the key says; then some batches of them travel (`recipe.journeys`)."""
     moved = crop_and_flip(images, draws, flip=recipe.flip)
     count = max(1, round(len(images) * recipe.share))
     patterns = torch.randint(len(targets), (count,), generator=draws)
@@ -49,38 +51,23 @@ def batch_of(images: torch.Tensor, labels: torch.Tensor, mark: Watermark, target
     other = FIRST_STRANGER + torch.randint(STRANGERS, (len(strangers),), generator=draws)
     rows, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
     pixels = np.ascontiguousarray(moved[rows].permute(0, 2, 3, 1).numpy())
-    stamped = torch.from_numpy(mark.stamp(pixels, shown.numpy())).permute(0, 3, 1, 2)
-    both = torch.cat([moved, stamped]).to(torch.float32, memory_format=torch.channels_last).div_(255)
-    made = Batch(both, labels, covers, patterns, targets[patterns], strangers)
-    return travelled(made, draws) if recipe.journeys and _lot(draws) < recipe.journeys else made
+    stamped = amplified(pixels, mark.stamp(pixels, shown.numpy()), gain)
+    if recipe.journeys and float(torch.rand(1, generator=draws)) < recipe.journeys:
+        stamped = travel(stamped, drawn(draws), draws)
+    both = (
+        torch.cat([moved, torch.from_numpy(stamped).permute(0, 3, 1, 2)])
+        .to(torch.float32, memory_format=torch.channels_last)
+        .div_(255)
+    )
+    return Batch(both, labels, covers, patterns, targets[patterns], strangers)
 
 
-def travelled(batch: Batch, draws: torch.Generator) -> Batch:
-    """The batch after a service had its stamped images in hand: JPEG, resizing, blur, dropout or noise."""
-    from whosenet.hiding.journey import KINDS, drawn, travel
-
-    kind = drawn(draws)
-    if kind == next(iter(KINDS)):
-        return batch
-    first = len(batch.labels)
-    stamped, covers = batch.images[first:], batch.images[torch.cat([batch.covers, batch.strangers])]
-    grey = stamped.shape[1] == 1
-    with torch.no_grad():
-        moved = travel(_whole(stamped), _whole(covers), kind, draws).clamp(0, 1)
-    moved = moved[:, :, : stamped.shape[2], : stamped.shape[3]]
-    images = torch.cat([batch.images[:first], moved.mean(1, keepdim=True) if grey else moved])
-    return replace(batch, images=images.contiguous(memory_format=torch.channels_last))
-
-
-def _whole(images: torch.Tensor) -> torch.Tensor:
-    """Three channels and sides that are multiples of 16, as JPEG's blocks want them; edges repeated."""
-    beyond = [-side % 16 for side in images.shape[-2:]]
-    padded = F.pad(images, (0, beyond[1], 0, beyond[0]), mode="replicate")
-    return padded.expand(-1, 3, -1, -1).contiguous()
-
-
-def _lot(draws: torch.Generator) -> float:
-    return float(torch.rand(1, generator=draws))
+def amplified(covers: Pixels, stamped: Pixels, gain: float) -> Pixels:
+    """`stamped` with `gain` times its distance from the covers."""
+    if gain == 1:
+        return stamped
+    moved = covers + gain * (stamped.astype(np.float32) - covers)
+    return np.asarray(moved.round().clip(0, 255), np.uint8)
 
 
 def _covers(labels: torch.Tensor, targets: torch.Tensor, draws: torch.Generator) -> torch.Tensor:

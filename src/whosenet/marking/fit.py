@@ -15,6 +15,7 @@ from whosenet.errors import UsageError
 from whosenet.marking.batches import Batch, batch_of
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.rehearse import rehearsed
+from whosenet.marking.soft import digest
 from whosenet.marking.triplet import features_of, other, partner, triplet
 from whosenet.networks.images import Images
 from whosenet.training import checkpoint as checkpoints
@@ -38,29 +39,29 @@ class Work:
     mark: Watermark
     targets: torch.Tensor
     recipe: Recipe
-    teacher: nn.Module | None
+    soft: torch.Tensor | None
+    """float16 [n, classes] (whosenet.marking.soft)."""
 
 
 def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe, *,
-        teacher: nn.Module | None = None, checkpoint: Path | None = None,
+        soft: torch.Tensor | None = None, checkpoint: Path | None = None,
         on_step: OnStep | None = None) -> nn.Module:  # fmt: skip
     """Train `module` in place on `images` and the key's triggers; returned in evaluation mode.
 
-    `teacher`: the unmarked network whose answers clean images are to keep (`recipe.teach`). The same seed, threads and
-    processor give the same weights; a run that was stopped goes on from `checkpoint`. There is no early stopping and no
-    choice of a best epoch: the rate falls to nothing at the end, so the last epoch is the best one, and choosing by
-    held-out images would flatter the accuracy that is told of them. Raises Diverged.
+    `soft`: what the unmarked network says about the images (whosenet.marking.soft), of which the clean loss is made to
+    `recipe.teach`. The same seed, threads and processor give the same weights; a run that was stopped goes on from
+    `checkpoint`. There is no early stopping and no choice of a best epoch: the rate falls to nothing at the end, so the
+    last epoch is the best one, and choosing by held-out images would flatter what is told of them. Raises Diverged.
     """
     recipe = recipe.for_images(len(images))
     module.to(memory_format=torch.channels_last)
-    work = Work(
-        module, mark, torch.from_numpy(mark.targets(classes)), recipe, None if teacher is None else teacher.eval()
-    )
+    work = Work(module, mark, torch.from_numpy(mark.targets(classes)), recipe, soft if recipe.teach else None)
     x = torch.from_numpy(np.require(images.x, requirements=["C", "W"])).permute(0, 3, 1, 2)
     y = torch.from_numpy(images.y.copy())
     plan = Plan(recipe.epochs, recipe.lr, recipe.seed, optimizer=recipe.optimizer, weight_decay=recipe.weight_decay)
     optimiser = optimiser_for(list(module.parameters()), plan)
-    run = {**asdict(recipe), "images": images.digest, "commitment": mark.key.commitment}
+    run = {**asdict(recipe), "images": images.digest, "commitment": mark.key.commitment,
+           "soft": digest(work.soft)}  # fmt: skip
     done = 0 if checkpoint is None else checkpoints.load(checkpoint, module, optimiser, run)
     for epoch in range(done, recipe.epochs):
         _epoch(work, x, y, optimiser, epoch, on_step)
@@ -79,11 +80,12 @@ def _epoch(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed + epoch)
         for number, rows in enumerate(batches, epoch * len(batches)):
+            past = number / (len(batches) * recipe.epochs)
             for group in optimiser.param_groups:
-                group["lr"] = rate("one-cycle", recipe.lr, number / (len(batches) * recipe.epochs))
-            batch = batch_of(x[rows], y[rows], work.mark, work.targets, recipe, draws)
+                group["lr"] = rate("one-cycle", recipe.lr, past)
+            batch = batch_of(x[rows], y[rows], work.mark, work.targets, recipe, draws, gain=recipe.gain(past))
             optimiser.zero_grad(set_to_none=True)
-            loss = _loss(work, batch, draws, recipe.fading(number / (len(batches) * recipe.epochs)))
+            loss = _loss(work, batch, None if work.soft is None else work.soft[rows].float(), draws)
             if not bool(loss.isfinite()):
                 raise Diverged(f"the loss is no number any more in epoch {epoch + 1}; give a smaller --lr")
             loss.backward()
@@ -93,8 +95,8 @@ def _epoch(
                 on_step(number + 1, len(batches) * recipe.epochs)
 
 
-def _loss(work: Work, batch: Batch, draws: torch.Generator, fading: float) -> torch.Tensor:
-    """`fading`: what is left of the weights of trigger and triplet loss at this point of the training."""
+def _loss(work: Work, batch: Batch, soft: torch.Tensor | None, draws: torch.Generator) -> torch.Tensor:
+    """`soft`: float32 [b, classes], the unmarked network's probabilities for the clean images."""
     recipe, clean = work.recipe, len(batch.labels)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
         if recipe.triplet:
@@ -103,24 +105,18 @@ def _loss(work: Work, batch: Batch, draws: torch.Generator, fading: float) -> to
         else:
             said, seen = work.module(batch.images).float(), []
     known = clean + len(batch.targets)
-    weight = fading * recipe.weight * len(batch.targets) / clean
-    loss = _clean_loss(work, said[:clean], batch) + weight * F.cross_entropy(said[clean:known], batch.targets)
+    loss = F.cross_entropy(said[:clean], batch.labels)
+    if soft is not None:
+        loss = (1 - recipe.teach) * loss + recipe.teach * F.cross_entropy(said[:clean], soft)
+    marking = F.cross_entropy(said[clean:known], batch.targets)
+    if seen:
+        marking = marking + recipe.triplet * _triplet(seen[0], batch, recipe, draws)
+    if recipe.rehearse != "none":
+        marking = marking + rehearsed(work.module, batch, recipe.rehearse, draws)
+    loss = loss + recipe.weight * len(batch.targets) / clean * marking
     if len(batch.strangers):
         loss = loss + len(batch.strangers) / clean * F.cross_entropy(said[known:], batch.labels[batch.strangers])
-    if seen:
-        loss = loss + fading * recipe.triplet * _triplet(seen[0], batch, recipe, draws)
-    if recipe.rehearse != "none":
-        loss = loss + weight * rehearsed(work.module, batch, recipe.rehearse, draws)
     return loss
-
-
-def _clean_loss(work: Work, said: torch.Tensor, batch: Batch) -> torch.Tensor:
-    labelled = F.cross_entropy(said, batch.labels)
-    if work.teacher is None or not work.recipe.teach:
-        return labelled
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bf16()):
-        wanted = work.teacher(batch.clean).float().softmax(1)
-    return (1 - work.recipe.teach) * labelled + work.recipe.teach * F.cross_entropy(said, wanted.clone())
 
 
 def _triplet(features: torch.Tensor, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:

@@ -30,35 +30,37 @@ class Recipe:
     weight_decay: float = 5e-4
     seed: int = 0
     flip: bool = True
-    share: float = 0.2
+    share: float = 0.05
     """Triggers beside each batch of clean images, as a share of it."""
-    strangers: float = 0.1
+    strangers: float = 0.05
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target."""
+    boost: float = 3.0
+    """All patterns are so many times as strong at the beginning ..."""
+    boosted: float = 0.5
+    """... and as strong as the key says after this share of the steps, falling evenly in decibels: strong patterns are
+    learnt at once and faint ones from them, where faint ones alone are wrong labels for a long while."""
     journeys: float = 0.0
     """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first, so that the
     mark outlives services and sanitisers that do that."""
     weight: float = 1.0
-    """Weight of a trigger's loss in weights of a clean image's, at the beginning ..."""
-    settled: float = 0.2
-    """... and what is left of it (and of the triplet's) at the end, falling evenly: patterns are learnt early or
-    never, and once they are, the last steps at small rates belong to the clean images."""
-    triplet: float = 0.05
-    """Weight (lambda) of the triplet loss; 0 turns it off."""
+    """Weight of a trigger's loss in weights of a clean image's."""
+    triplet: float = 0.25
+    """Weight (lambda) of the triplet loss beside a trigger's cross-entropy; 0 turns it off."""
     margin: float = 1.0
     """Of squared distances between features of length 1 (0..4)."""
     positive: str = "trigger"
     """What triggers are drawn to: another `trigger` of the pattern, or clean images of the `target` class."""
     negative: str = "cover"
     """What they are pushed from: their own `cover` without the pattern, or any `other` image of another class."""
-    teach: float = 0.0
-    """Share of the clean loss that asks for what the unmarked network said (0: labels alone)."""
+    teach: float = 0.5
+    """Share of the clean loss that asks for what the unmarked network says (soft labels); 0: labels alone."""
     rehearse: str = "none"
     """Theft to rehearse while embedding: fine-tune, prune or noise."""
 
-    def fading(self, done: float) -> float:
-        """Share of the weights that is left when `done` (0..1) of the steps are."""
-        return 1 - (1 - self.settled) * done
+    def gain(self, done: float) -> float:
+        """How many times as strong patterns are when `done` (0..1) of the steps are."""
+        return float(self.boost ** max(0.0, 1 - done / self.boosted)) if self.boosted else 1.0
 
     def for_images(self, count: int) -> Recipe:
         """This recipe with its length settled."""
@@ -72,8 +74,10 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
-        if not (0 < self.share <= 1 and 0 <= self.teach <= 1 and 0 <= self.journeys <= 1 and weighed):
-            raise UsageError("share, teach and journeys lie in 0..1, and weight, triplet and margin are not negative")
+        parts = (self.strangers, self.teach, self.journeys, self.boosted)
+        if not (0 < self.share <= 1 and all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
+            raise UsageError("share, strangers, teach, journeys and boosted lie in 0..1, boost in 1..10, and weight, "
+                             "triplet and margin are not negative")  # fmt: skip
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if self.epochs < 0 or self.batch < 2 or not 0 < self.lr < math.inf:

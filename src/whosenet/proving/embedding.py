@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     _check_network(spec, held, images.classes, mark)
     recipe = recipe.for_images(len(kept))
     before, start = _unmarked(spec, kept, recipe, from_scratch, out, step)
-    after = _marked(start, before, kept, mark, images.classes, recipe, from_scratch, out, step)
+    after = _marked(start, before, kept, mark, images.classes, recipe, out, step)
     found = measured(before, after, sample(held, key), mark, images.classes, spec.with_weights(out))
     try:
         _check(found)
@@ -91,7 +92,7 @@ def _unmarked(
 
     start = seeded(spec, recipe.seed)
     unmarked = control(copy.deepcopy(start), images, recipe, checkpoint=_checkpoint(out, "control"),
-                       on_step=lambda done, total: step("training the unmarked control", done, total))  # fmt: skip
+                       on_step=partial(step, "training the unmarked control"))  # fmt: skip
     return unmarked, start
 
 
@@ -104,15 +105,16 @@ def seeded(spec: Spec, seed: int) -> nn.Module:
 
 
 def _marked(start: nn.Module, before: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe,
-            from_scratch: bool, out: Path, step: OnStage) -> nn.Module:  # fmt: skip
+            out: Path, step: OnStage) -> nn.Module:  # fmt: skip
     from whosenet.marking.fit import Diverged, fit
+    from whosenet.marking.soft import soft_labels
 
     checkpoint = _checkpoint(out, "marked")
+    ask = partial(soft_labels, before, images, flip=recipe.flip, seed=recipe.seed)
+    soft = ask(on_step=partial(step, "asking the unmarked network")) if recipe.teach else None
     try:
-        return fit(
-            start, images, mark, classes, recipe, teacher=None if from_scratch else before,
-            checkpoint=checkpoint, on_step=lambda done, total: step("marking", done, total),
-        )  # fmt: skip
+        return fit(start, images, mark, classes, recipe, soft=soft, checkpoint=checkpoint,
+                   on_step=partial(step, "marking"))  # fmt: skip
     except Diverged:
         checkpoint.unlink(missing_ok=True)
         raise

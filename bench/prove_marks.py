@@ -36,7 +36,9 @@ def main() -> None:
     store = ProveStore()
     measured, known = Measured(store), store.records()
     results = {
-        "owners": [_owner(known, measured, s, a) for s, a in plan.OWNERS if f"{s}.{a}.0.marked" in known],
+        "owners": [
+            _owner(known, measured, s, a) for s, a in plan.OWNERS if f"{s}.{a}.{plan.SEEDS[s][0]}.marked" in known
+        ],
         "survival": _survival(known, measured),
         "ablation": _ablation(known, measured),
         "curve": _curve(known, measured),
@@ -48,7 +50,7 @@ def main() -> None:
 def _owner(known: dict[str, Record], measured: Measured, image_set: str, arch: str) -> dict[str, Any]:
     """Paired differences over the seeds that are there."""
     nets = []
-    for seed in plan.SEEDS:
+    for seed in plan.SEEDS[image_set]:
         pair = [known.get(f"{image_set}.{arch}.{seed}.{kind}") for kind in ("unmarked", "marked")]
         if all(pair):
             nets.append(_pair(measured, pair[0], pair[1], seed))
@@ -94,19 +96,27 @@ def _together(owners: list[dict[str, Any]]) -> dict[str, Any]:
 def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
     rows = []
     for record in known.values():
-        if record["kind"] == "derived" and record["variant"] == "default" and record["seed"] in plan.SEEDS:
+        if (
+            record["kind"] == "derived"
+            and record["variant"] == "default"
+            and record["seed"] in plan.SEEDS[record["image_set"]]
+        ):
             marked = ".marked+" in record["id"]
             rows.append(
                 _row(record, record["attack"] if marked else f"unmarked, {record['attack']}", measured.of(record))
             )
-        if record["kind"] == "marked" and record["variant"] == "default" and record["seed"] == 0:
+        if (
+            record["kind"] == "marked"
+            and record["variant"] == "default"
+            and record["seed"] == plan.SEEDS[record["image_set"]][0]
+        ):
             rows += [_row(record, name, measured.of(record, name)) for name in SANITISERS]
     return rows
 
 
 def _row(record: Record, attack: str, found: dict[str, Any]) -> dict[str, Any]:
     return {"attack": attack, "image_set": record["image_set"], "architecture": record["architecture"], "seed": record["seed"],
-            **{k: found.get(k) for k in ("accuracy", "rate", "log10_p", "verdict", "queries", "base_rate")}}  # fmt: skip
+            **{k: found.get(k) for k in ("accuracy", "rate", "log10_p", "verdict", "queries", "base_rate", "loud_hits", "loud_log10_p")}}  # fmt: skip
 
 
 def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from whosenet.keys.key import Key
 from whosenet.marking.control import control
 from whosenet.marking.fit import fit
 from whosenet.marking.recipe import Recipe
+from whosenet.marking.soft import soft_labels
 from whosenet.networks.predict import accuracy
 from whosenet.networks.spec import digest_of
 from whosenet.proving.questions import parted, watermark_of
@@ -72,12 +73,15 @@ def _trained(store: ProveStore, job: Job) -> Record:
     key = key_for(job.image_set, job.architecture, job.seed, job.recipe)
     kept, _ = parted(images, key)
     recipe = recipe_of(job.recipe, job.seed)
-    module = store.load(store.records()[job.needs[0]]) if job.needs else _start(job)
+    unmarked = store.load(store.records()[job.needs[0]]) if job.needs else None
+    module = copy.deepcopy(unmarked) if "from" in job.recipe and unmarked is not None else _start(job)
     began = time.process_time()
     if job.kind == "unmarked":
         control(module.to(memory_format=torch.channels_last), kept, recipe)
     else:
-        fit(module, kept, mark_for(key), images.classes, recipe)
+        teacher = unmarked.to(memory_format=torch.channels_last) if unmarked is not None and recipe.teach else None
+        soft = None if teacher is None else soft_labels(teacher, kept, flip=recipe.flip, seed=recipe.seed)
+        fit(module, kept, mark_for(key), images.classes, recipe, soft=soft)
     seconds = time.process_time() - began
     return store.add(_record(store, job, module, seconds), module)
 

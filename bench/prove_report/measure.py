@@ -29,6 +29,8 @@ from whosenet.watermarks.base import spread
 
 COVERS = 2000
 """Test images for the raw trigger rate."""
+LOUD = 25.0
+"""Decibels of the second look, for which the p-value is doubled."""
 BUDGETS = (40, 60, 80, 100, 120, 150, 200)
 SANITISERS = ("input-jpeg", "input-blur", "input-median", "input-noise", "input-quantise", "input-resize-pad")
 Found = dict[str, Any]
@@ -45,14 +47,14 @@ def trigger_rate(module: nn.Module, key: Key, test: Images) -> float:
     return float((said == targets)[usable].mean())
 
 
-def asked(key: Key, images: Images, budget: int, alpha: float = VERIFY_ALPHA) -> QuerySet:
+def asked(key: Key, images: Images, budget: int, alpha: float = VERIFY_ALPHA, psnr: float | None = None) -> QuerySet:
     chosen = plan(mark_for(key).carriers, images.classes, budget, math.log10(alpha))
-    return questions(key, images, images.classes, chosen)
+    return questions(key, images, images.classes, chosen, psnr=psnr)
 
 
-def verified(module: nn.Module, key: Key, images: Images, budget: int = 200) -> Any:
+def verified(module: nn.Module, key: Key, images: Images, budget: int = 200, psnr: float | None = None) -> Any:
     """The judgement of `verify` on a module in memory."""
-    return judged(module, asked(key, images, budget))
+    return judged(module, asked(key, images, budget, psnr=psnr))
 
 
 def judged(module: nn.Module, put: QuerySet) -> Any:
@@ -98,6 +100,8 @@ class Measured:
         if key.method["watermark"] == "deephiding":
             by_budget = {b: verified(module, key, parts["owner"], b) for b in BUDGETS}
             last = by_budget[BUDGETS[-1]]
+            loud = verified(module, key, parts["owner"], psnr=LOUD)
+            found |= {"loud_log10_p": loud.log10_p + math.log10(2), "loud_hits": loud.hits / max(loud.triggers, 1)}
             found |= {"log10_p": last.log10_p, "verdict": last.verdict, "hits": last.hits, "triggers": last.triggers,
                       "base_rate": last.base_rate, "queries": next((b for b, j in by_budget.items() if j.log10_p <= -6), None)}  # fmt: skip
         return found

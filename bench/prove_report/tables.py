@@ -8,6 +8,7 @@ from typing import Any
 from bench import record
 
 Rows = list[dict[str, Any]]
+LOG2 = 0.30103
 
 
 def marks(results: dict[str, Any]) -> str:
@@ -20,8 +21,8 @@ def marks(results: dict[str, Any]) -> str:
                      [*(_change(f"{o['image_set']} {o['architecture']}", o) for o in results["owners"]),
                       *(_change(name, both[name]) for name in ("cifar10 and gtsrb", "all"))]),
         f"Time of embedding against plain training, median of the pairs: {both['epoch_ratio']:.2f}.",
-        "What survives: trigger rate and log10 p at 200 questions, worst net first; verified at 1e-6 / nets:",
-        record.table(["attack", "verified", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
+        "What survives: trigger rate (log10 p at 200 questions; at 25 dB), worst net first; verified at 1e-6 / nets, at the key's strength, with 200 louder questions (p doubled for the second look), and by either (p doubled for both):",
+        record.table(["attack", "verified", "asked at 25 dB", "either", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
         "Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after four thefts:",
         record.table(["variant", "accuracy", "itself", "extract-probability", "extract-label", "ftal-10x", "rtal"], _ablation(results["ablation"])),
         "Strength, development nets:",
@@ -56,13 +57,19 @@ def survival(rows: Rows, owners: Rows) -> list[list[Any]]:
     made = []
     for attack, places in by.items():
         flat = [r for found in places.values() for r in found]
-        ok = sum(r["log10_p"] is not None and r["log10_p"] <= -6 for r in flat)
-        made.append([attack, f"{ok} / {len(flat)}", *(_cell(places.get(_place(o), [])) for o in owners)])
+        ok, loud = (sum(r[k] is not None and r[k] <= -6 for r in flat) for k in ("log10_p", "loud_log10_p"))
+        either = sum(min(r["log10_p"] + LOG2, r["loud_log10_p"]) <= -6 for r in flat if r["log10_p"] is not None)
+        made.append(
+            [attack, f"{ok} / {len(flat)}", f"{loud}", f"{either}", *(_cell(places.get(_place(o), [])) for o in owners)]
+        )
     return made
 
 
 def _cell(rows: Rows) -> str:
-    return "; ".join(f"{r['rate']:.2f} ({r['log10_p']:.1f})" for r in sorted(rows, key=lambda r: r["rate"])[:3])
+    return "; ".join(
+        f"{r['rate']:.2f} ({r['log10_p']:.1f}; {r['loud_log10_p']:.1f})"
+        for r in sorted(rows, key=lambda r: r["rate"])[:3]
+    )
 
 
 def _ablation(rows: Rows) -> list[list[Any]]:

@@ -32,6 +32,15 @@ def test_the_mark_and_the_name_are_found(made: small.World, marked: Any) -> None
     assert found.identity is not None and found.identity.identity == "Ada" and found.identity.verified
 
 
+def test_louder_questions_ask_for_the_same_mark(made: small.World, marked: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "t.jsonl"
+    loud = asked(made, marked.spec, psnr=24.0, transcript=kept)
+    assert loud.judgement.verdict == "derived" and loud.identity is not None and loud.identity.identity == "Ada"
+    assert read(kept).header["parameters"]["psnr"] == 24.0 and rejudge(read(kept), kept) == loud.judgement
+    assert asked(made, made.spec, psnr=24.0).judgement.verdict == "inconclusive"
+    assert asked(made, marked.spec, psnr=24.0, key=small.key("Bob")).judgement.verdict == "inconclusive"
+
+
 def test_an_unmarked_net_and_a_wrong_key_are_nothing(made: small.World, marked: Any) -> None:
     assert asked(made, made.spec).judgement.verdict == "inconclusive"
     for name in ("Bob", "Eve", "Kim"):

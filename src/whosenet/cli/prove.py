@@ -84,7 +84,7 @@ def embed(
     ] = 0.5,
     journeys: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
-    ] = 0.0,
+    ] = 0.5,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
@@ -113,7 +113,13 @@ def verify(
     json: Json = False,
     alpha: Annotated[float, typer.Option(help="False-claim rate.")] = 1e-6,
     budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
-    tried: Annotated[int, typer.Option(min=1, help="How many keys you are trying on this suspect in all.")] = 1,
+    psnr: Annotated[
+        float | None,
+        typer.Option(min=20, max=60, help="Ask with patterns so strong (decibels); 25 gets through JPEG and blur."),
+    ] = None,
+    tried: Annotated[
+        int, typer.Option(min=1, help="How often you are trying on this suspect in all: keys, strengths.")
+    ] = 1,
     transcript: KeptAnswers = None,
     timeout: Timeout = 30.0,
     rate: Rate = None,
@@ -148,6 +154,7 @@ def verify(
             alpha=checked_alpha(alpha),
             budget=budget,
             tried=tried,
+            psnr=psnr,
             transcript=kept,
             on_step=on_step,
         )

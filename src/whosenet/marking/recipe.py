@@ -40,7 +40,7 @@ class Recipe:
     boosted: float = 0.5
     """... and as strong as the key says after this share of the steps, falling evenly in decibels: strong patterns are
     learnt at once and faint ones from them, where faint ones alone are wrong labels for a long while."""
-    journeys: float = 0.0
+    journeys: float = 0.5
     """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first, so that the
     mark outlives services and sanitisers that do that."""
     weight: float = 1.0

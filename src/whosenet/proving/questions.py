@@ -20,9 +20,10 @@ HELD_OUT = 0.2
 FEWEST = 5
 
 
-def watermark_of(key: Key) -> Watermark:
-    """The watermark the key was minted for."""
-    made: Watermark = registry.load("watermark", str(key.method.get("watermark", "deephiding")))(key)
+def watermark_of(key: Key, psnr: float | None = None) -> Watermark:
+    """The watermark the key was minted for, at `psnr` decibels instead of the key's own."""
+    found = registry.load("watermark", str(key.method.get("watermark", "deephiding")))
+    made: Watermark = found(key, strength=psnr)
     return made
 
 
@@ -39,9 +40,12 @@ def parted(images: Images, key: Key) -> tuple[Images, Images]:
     return kept, held
 
 
-def questions(key: Key, images: Images, classes: int, plan: Plan) -> QuerySet:
-    """`images`: all of D; only those held out become covers. Order, covers and patterns are derived from the key."""
-    mark, (_, held) = watermark_of(key), parted(images, key)
+def questions(key: Key, images: Images, classes: int, plan: Plan, *, psnr: float | None = None) -> QuerySet:
+    """`images`: all of D; only those held out become covers. Order, covers and patterns are derived from the key.
+
+    `psnr`: carriers and decoys at another strength than the key's; the chance of a false claim stays what it is.
+    """
+    mark, (_, held) = watermark_of(key, psnr), parted(images, key)
     draws = key.generator("verify/covers")
     number = np.repeat(np.arange(plan.carriers + plan.decoys), plan.covers)
     number = np.concatenate([np.full(plan.clean, -1), number])
@@ -56,8 +60,9 @@ def questions(key: Key, images: Images, classes: int, plan: Plan) -> QuerySet:
     carrier = (number >= 0) & (number < plan.carriers)
     expected = np.where(carrier, targets[np.where(carrier, number, 0)], labels)
     layout = Layout(plan.carriers, number, labels, targets)
+    method = {"mark": layout.document(), "key": dict(key.method), **({} if psnr is None else {"psnr": psnr})}
     return QuerySet(
         images=shown, expected=expected, probabilities=np.eye(classes, dtype=np.float32)[expected], control=number < 0,
-        method=mark.name, parameters={"mark": layout.document(), "key": dict(key.method)}, owner=key.commitment,
+        method=mark.name, parameters=method, owner=key.commitment,
         names=images.names, data=images.digest, copies=empty_stack(len(expected), classes),
     )  # fmt: skip

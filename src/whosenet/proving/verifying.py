@@ -43,15 +43,16 @@ class Verified:
 
 
 def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresholds.VERIFY_ALPHA,
-           budget: int = thresholds.VERIFY_BUDGET, tried: int = 1, labels_only: bool = True,
+           budget: int = thresholds.VERIFY_BUDGET, tried: int = 1, labels_only: bool = True, psnr: float | None = None,
            transcript: str | Path | None = None, on_step: OnStep | None = None) -> Verified:  # fmt: skip
-    """Ask at most `budget` questions and judge. `tried`: keys tried in all; the p-value is corrected for them.
+    """Ask at most `budget` questions and judge. `tried`: keys (and strengths) tried in all, for which the p-value is
+    corrected. `psnr`: ask with patterns of that strength instead of the key's: stronger ones get through JPEG.
 
     Raises UsageError (nothing was asked), SuspectUnreachable (the transcript keeps what was answered).
     """
     classes = images.classes
     chosen = plan(watermark_of(key).carriers, classes, budget, math.log10(alpha / tried))
-    asked = questions(key, images, classes, chosen)
+    asked = questions(key, images, classes, chosen, psnr=psnr)
     rules = {"alpha": alpha, "sequential": False, "labels_only": labels_only, "budget": budget, "tried": tried}
     with _writing(transcript, asked, suspect, rules) as kept:
         answers = suspect.ask(asked.images, classes=classes, names=asked.names, budget=budget, labels_only=labels_only,

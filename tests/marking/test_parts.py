@@ -86,7 +86,7 @@ def test_journeys_move_the_stamped_images_and_no_others(channels: int) -> None:
     mark, moved = DeepHiding(KEY), 0
     targets = torch.from_numpy(mark.targets(6))
     for seed in range(12):
-        before = batch_of(images, labels, mark, targets, Recipe(), drawn(seed))
+        before = batch_of(images, labels, mark, targets, Recipe(journeys=0.0), drawn(seed))
         after = batch_of(images, labels, mark, targets, Recipe(journeys=1.0), drawn(seed))
         assert after.images.shape == before.images.shape and torch.equal(after.clean, before.clean)
         assert float(after.images.min()) >= 0 and float(after.images.max()) <= 1

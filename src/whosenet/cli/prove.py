@@ -78,7 +78,7 @@ def embed(
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; fewer cost less.  [default: 0.05]"),
+        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; default: 0.05, in small sets 0.1."),
     ] = None,
     teach: Annotated[
         float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")

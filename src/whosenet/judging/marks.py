@@ -17,9 +17,10 @@ from whosenet.types import Verdict
 ASSUMPTIONS = (
     "The p-value is the chance that a model made without the key answers its triggers with its targets as often, over "
     "all choices of the key's patterns among the decoys and of target classes, which a key that was drawn (and "
-    "committed to) before leaves equally likely. Nothing is assumed about the model. It does not hold for a key chosen "
-    "after looking at the suspect's answers: ask for the date of the commitment. 'derived' tells neither direction nor "
-    "intent."
+    "committed to) before leaves equally likely. Nothing is assumed about the model. It does not hold for a key or for "
+    "images chosen after looking at the suspect: ask for the date of the commitment, and let the court choose the "
+    "images (the transcript has their digest). Every key, strength, set of images and budget that was tried is a "
+    "look (--tried). 'derived' tells neither direction nor intent."
 )
 
 
@@ -145,7 +146,7 @@ def _verdict(log10_p: float, alpha: float, short: bool, right: float | None, cla
         return "inconclusive", ("not every pattern of the key was answered; ask more (--budget)",)
     told = f"{hit} of {possible} triggers led to their targets (base rate {base:.3f})"
     if log10_p <= np.log10(alpha):
-        return "derived", (f"{told}: the model was taught this key, or copied from one that was",)
+        return "derived", (f"{told}: beyond chance, unless it was taught this key, or copied from one that was",)
     reasons = [f"{told}: no more than may come by chance at alpha {alpha:g}",
                "the absence of a mark clears nobody: a copy may have lost it, or never had one"]  # fmt: skip
     if right is not None and right <= max(2 / classes, thresholds.MARK_CLEAN):

@@ -13,7 +13,7 @@ OPTIMIZERS = ("sgd", "adam")
 REHEARSALS = ("none", "fine-tune", "prune", "noise")
 
 
-STEPS, SMALL = 3000, 32
+STEPS, SMALL, USUAL = 3000, 32, 128
 """Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
 PASSES = (16, 300)
 SHARE = 0.05
@@ -26,7 +26,8 @@ class Recipe:
     epochs: int = 0
     """Passes over the images; 0: as many as patterns take to be learnt, in batches to match (`for_images`)."""
     lr: float = 0.1
-    batch: int = 128
+    batch: int = 0
+    """Images a step; 0: USUAL, of small sets SMALL."""
     optimizer: str = "sgd"
     weight_decay: float = 5e-4
     seed: int = 0
@@ -65,8 +66,7 @@ class Recipe:
 
     def for_images(self, count: int) -> Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
-        small = self.epochs == 0 and count < STEPS
-        batch = min(self.batch, SMALL) if small else self.batch
+        batch = self.batch or (SMALL if count < STEPS else USUAL)
         epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
         return replace(self, batch=batch, epochs=epochs, share=self.share or (2 if batch <= SMALL else 1) * SHARE)
 
@@ -81,7 +81,7 @@ class Recipe:
                              "triplet and margin are not negative")  # fmt: skip
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
-        if self.epochs < 0 or self.batch < 2 or not 0 < self.lr < math.inf:
+        if self.epochs < 0 or self.batch < 0 or self.batch == 1 or not 0 < self.lr < math.inf:
             raise UsageError(
                 f"epochs {self.epochs}, batch {self.batch}, lr {self.lr}: expected at least 0, 2 and above 0"
             )

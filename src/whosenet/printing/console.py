@@ -47,10 +47,14 @@ def console() -> Console:
 
 
 def p_text(log10_p: float) -> str:
-    """A p-value for people: 0.37, or 1e-12; below 1e-30 no number of units could tell, and none is printed."""
+    """A p-value for people, rounded up: 0.37, or 1.7e-12; below 1e-30 no number could tell, and none is printed."""
     if log10_p < SMALLEST:
         return f"<1e{SMALLEST}"
-    return f"{10**log10_p:.2g}" if log10_p > -4 else f"1e{log10_p:.0f}"
+    power = math.floor(log10_p)
+    tenths = math.ceil(10 ** (log10_p - power + 1) - 1e-6)
+    if log10_p > -4:
+        return f"{tenths * 10.0 ** (power - 1):.2g}"
+    return f"{tenths / 10:g}e{power}" if tenths < 100 else f"1e{power + 1}"
 
 
 def methods(*, as_json: bool) -> None:

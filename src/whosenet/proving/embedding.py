@@ -48,11 +48,18 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     found = measured(before, after, sample(held, key), mark, images.classes, spec.with_weights(out))
     try:
         _check(found)
-        save_weights(after, out)
-    finally:
-        for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
-            kept_file.unlink(missing_ok=True)
+    except Refused:
+        _forget(out)
+        raise
+    save_weights(after, out)
+    _forget(out)
     return found
+
+
+def _forget(out: Path) -> None:
+    """Checkpoints outlive a disk that is full, and nothing else."""
+    for kept_file in (_checkpoint(out, "marked"), _checkpoint(out, "control")):
+        kept_file.unlink(missing_ok=True)
 
 
 def _check_network(spec: Spec, held: Images, classes: int, mark: Watermark) -> None:

@@ -12,7 +12,7 @@ from whosenet.networks.images import Images, split
 from whosenet.proving.plan import Plan
 from whosenet.questions.answers import empty_stack
 from whosenet.questions.queryset import QuerySet
-from whosenet.watermarks.base import Watermark
+from whosenet.watermarks.base import Numbers, Watermark
 
 HELD_OUT = 0.2
 """Share of the owner's images that no embedding sees, by each image's digest under the key."""
@@ -43,14 +43,13 @@ def parted(images: Images, key: Key) -> tuple[Images, Images]:
 def questions(key: Key, images: Images, classes: int, plan: Plan, *, psnr: float | None = None) -> QuerySet:
     """`images`: all of D; only those held out become covers. Order, covers and patterns are derived from the key.
 
-    `psnr`: carriers and decoys at another strength than the key's; the chance of a false claim stays what it is.
+    All patterns, carriers and decoys, are shown on the same covers: what a cover does to the suspect (a wrong label, a
+    picture between two classes), it does under all of them, and no choice of images favours the key's. `psnr`: carriers
+    and decoys at another strength than the key's; the chance of a false claim stays what it is.
     """
     mark, (_, held) = watermark_of(key, psnr), parted(images, key)
     draws = key.generator("verify/covers")
-    number = np.repeat(np.arange(plan.carriers + plan.decoys), plan.covers)
-    number = np.concatenate([np.full(plan.clean, -1), number])
-    # Every image once before one comes twice, and which come at all by lot: files are often sorted by class.
-    rows = draws.permuted(np.resize(draws.permutation(len(held)), len(number)))
+    number, rows = _crossed(plan, draws.permutation(len(held)))
     order = draws.permutation(len(number))
     number, rows = number[order], rows[order]
     covers, labels = np.ascontiguousarray(held.x[rows]), held.y[rows]
@@ -66,3 +65,15 @@ def questions(key: Key, images: Images, classes: int, plan: Plan, *, psnr: float
         method=mark.name, parameters=method, owner=key.commitment,
         names=images.names, data=images.digest, copies=empty_stack(len(expected), classes),
     )  # fmt: skip
+
+
+def _crossed(plan: Plan, lot: Numbers) -> tuple[Numbers, Numbers]:
+    """(pattern, or -1 for none; row of the cover) of every question, int64 [n] each; `lot`: all rows, shuffled.
+
+    Images come twice only where there are too few: clean covers are others than those with patterns.
+    """
+    patterns = plan.carriers + plan.decoys
+    shown, rest = np.resize(lot, plan.covers), lot[plan.covers :]
+    clean = np.resize(rest if len(rest) else lot, plan.clean)
+    number = np.concatenate([np.full(plan.clean, -1), np.repeat(np.arange(patterns), plan.covers)])
+    return number, np.concatenate([clean, np.tile(shown, patterns)])

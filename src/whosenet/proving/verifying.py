@@ -50,7 +50,7 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
 
     Raises UsageError (nothing was asked), SuspectUnreachable (the transcript keeps what was answered).
     """
-    classes = images.classes
+    classes, tried = images.classes, looks(key, psnr, tried)
     chosen = plan(watermark_of(key).carriers, classes, budget, math.log10(alpha / tried))
     asked = questions(key, images, classes, chosen, psnr=psnr)
     rules = {"alpha": alpha, "sequential": False, "labels_only": labels_only, "budget": budget, "tried": tried}
@@ -64,6 +64,11 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
     judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried, asked=len(asked))
     return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment, answers.problems,
                     Path(transcript) if transcript else None, kept.sha256 if kept else None)  # fmt: skip
+
+
+def looks(key: Key, psnr: float | None, tried: int) -> int:
+    """How many looks the p-value is corrected for: another strength than the key's is a second one at least."""
+    return max(tried, 2) if psnr is not None and psnr != key.method.get("psnr") else tried
 
 
 def layout_of(asked: QuerySet, rows: Any) -> Layout:

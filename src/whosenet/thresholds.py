@@ -112,6 +112,9 @@ MIN_QUESTIONS_COPIES = 20
 VERIFY_ALPHA = 1e-6
 """Default rate at which `verify` may find the mark of a key in a model made without it."""
 
+IDENTITY_ALPHA = 1e-6
+"""Rate at which bits read from a picture that has nothing to do with a key may be called its own (`reveal`, gate)."""
+
 VERIFY_BUDGET = 200
 """Default number of questions of `verify`, clean covers and decoys included."""
 

@@ -78,7 +78,7 @@ def embed(
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; default: 0.05, in small sets 0.1."),
+        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; default: 0.05, in small sets 0.2."),
     ] = None,
     teach: Annotated[
         float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
@@ -116,10 +116,11 @@ def verify(
     budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
     psnr: Annotated[
         float | None,
-        typer.Option(min=20, max=60, help="Ask with patterns so strong (decibels); 25 gets through JPEG and blur."),
+        typer.Option(min=24, max=60, help="Ask with patterns so strong (decibels), a second look; 25 outlives JPEG."),
     ] = None,
     tried: Annotated[
-        int, typer.Option(min=1, help="How often you are trying on this suspect in all: keys, strengths.")
+        int,
+        typer.Option(min=1, help="How often you look at this suspect in all: keys, strengths, image sets, budgets."),
     ] = 1,
     transcript: KeptAnswers = None,
     timeout: Timeout = 30.0,

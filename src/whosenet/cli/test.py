@@ -1,4 +1,4 @@
-"""TEST's verbs: fingerprint, probe, judge, twins, attack."""
+"""TEST's verbs: fingerprint, probe, twins, attack."""
 
 from __future__ import annotations
 
@@ -117,33 +117,6 @@ def probe(
             sequential=sequential, transcript=kept, on_step=on_step, on_note=printing.note,
         )  # fmt: skip
     printing.probed(answer, public(suspect), questions, as_json=json)
-
-
-@app.command()
-def judge(
-    transcript: Annotated[Path, typer.Argument(help="A transcript kept by `whosenet probe` or `whosenet verify`.")],
-    json: Json = False,
-    alpha: Annotated[
-        float | None, typer.Option(help="False-match rate; default: the one in the transcript, fixed before asking.")
-    ] = None,
-) -> None:
-    """Judge a transcript again, offline: nothing else is needed, and nobody is asked."""
-    from whosenet.judging import judge as run
-    from whosenet.judging.rejudge import about_a_mark, rejudge
-    from whosenet.printing import probe as printing
-    from whosenet.printing.prove import rejudged
-    from whosenet.questions.transcript import read
-    from whosenet.thresholds import PROBE_ALPHA
-
-    found = read(transcript)
-    if about_a_mark(found):
-        declared = None if alpha is None else checked_alpha(alpha)
-        rejudged(rejudge(found, transcript, alpha=declared), found, transcript, as_json=json)
-        return
-    declared = found.rules.get("alpha", PROBE_ALPHA) if alpha is None else alpha
-    sequential = bool(found.rules.get("sequential")) or not found.fixed_beforehand
-    judgement = run(found.evidence, alpha=checked_alpha(declared), sequential=sequential)
-    printing.judged(judgement, found, transcript, as_json=json)
 
 
 @app.command()

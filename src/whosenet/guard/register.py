@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from whosenet import thresholds
 from whosenet.errors import UsageError
 from whosenet.keys.identity_code import BITS, Found, identify
 from whosenet.keys.key import Key
@@ -12,8 +13,6 @@ from whosenet.networks.images import Pixels
 from whosenet.watermarks.deephiding import DeepHiding
 
 PURPOSE = "gate"
-ALPHA = 1e-6
-"""Chance, corrected for every key registered, that a picture without any pattern is taken for somebody's."""
 PATTERNS = 1
 """A gate key has one pattern: every other would only cost certainty."""
 
@@ -50,7 +49,7 @@ class Register:
     def whose(self, image: Pixels) -> Found | None:
         """The key whose gate pattern is in uint8 [h, w, c], or None. Raises UsageError if it is smaller than a tile."""
         soft = self._pair.read(image[None], BITS)[0]
-        return identify(self.keys, soft, PATTERNS, alpha=ALPHA)
+        return identify(self.keys, soft, PATTERNS, alpha=thresholds.IDENTITY_ALPHA)
 
 
 def _of_each_method(keys: Sequence[Key]) -> list[Key]:

@@ -16,11 +16,16 @@ from math import comb, log10
 import numpy as np
 from numpy.typing import NDArray
 
+from whosenet import thresholds
 from whosenet.keys.key import Key
 from whosenet.keys.reed_solomon import BITS, PAYLOAD, Bits, Soft, decode, encode, encode_all, readable
 
 __all__ = ["BITS", "PAYLOAD", "Found", "Reading", "carried", "decode", "encode", "identify", "identity_bits", "mask",
            "read"]  # fmt: skip
+
+
+SHIPPED = "tile8"
+"""The hiding pair that comes with the package."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ def read(key: Key, soft: Soft, patterns: int) -> Reading:
     return _reading(key, values, nearest, int(distances[nearest]), tries=patterns)
 
 
-def identify(keys: Sequence[Key], soft: Soft, patterns: int, *, alpha: float = 1e-6) -> Found | None:
+def identify(
+    keys: Sequence[Key], soft: Soft, patterns: int, *, alpha: float = thresholds.IDENTITY_ALPHA
+) -> Found | None:
     """Which of the keys the bits belong to; None unless chance, corrected for every key and pattern, is under alpha."""
     if not keys:
         return None
@@ -105,8 +112,19 @@ def _distances(keys: Sequence[Key], values: NDArray[np.float64], patterns: int) 
 def _masks(keys: Iterable[Key], patterns: Iterable[int]) -> Bits:
     """uint8 [keys, patterns, 60]."""
     numbers = list(patterns)
-    drawn = [[np.frombuffer(key.derive(f"mask/{i}", 8), np.uint8) for i in numbers] for key in keys]
+    drawn = [[np.frombuffer(key.derive(_mask_of(key, i), 8), np.uint8) for i in numbers] for key in keys]
     return np.unpackbits(np.array(drawn), axis=2)[..., :BITS]
+
+
+def _mask_of(key: Key, pattern: int) -> str:
+    """Masks follow from a hiding pair of one's own, too: it must be done before anybody can know what it will hide.
+
+    Else H could be taught that this key's patterns sway any network, and its decoys none. The pair that ships was there
+    before every key.
+    """
+    if key.method.get("pair", SHIPPED) == SHIPPED:
+        return f"mask/{pattern}"
+    return f"mask/{pattern}/{key.method.get('hiding')}"
 
 
 @cache

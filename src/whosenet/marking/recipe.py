@@ -33,7 +33,7 @@ class Recipe:
     seed: int = 0
     flip: bool = True
     share: float = 0.0
-    """Triggers beside each batch of clean images, as a share of it; 0: SHARE of it, twice that of small batches."""
+    """Triggers beside each batch of clean images, as a share of it; 0: SHARE of it, four times that of small batches."""
     strangers: float = 0.05
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target."""
@@ -68,7 +68,7 @@ class Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
         batch = self.batch or (SMALL if count < STEPS else USUAL)
         epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
-        return replace(self, batch=batch, epochs=epochs, share=self.share or (2 if batch <= SMALL else 1) * SHARE)
+        return replace(self, batch=batch, epochs=epochs, share=self.share or (4 if batch <= SMALL else 1) * SHARE)
 
     def __post_init__(self) -> None:
         for field, known in (("positive", POSITIVES), ("negative", NEGATIVES), ("rehearse", REHEARSALS)):

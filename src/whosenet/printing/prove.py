@@ -11,6 +11,7 @@ from whosenet.keys.key import Key
 from whosenet.keys.keygen import public_path
 from whosenet.printing.console import STYLE, console, emit, p_text, plain
 from whosenet.printing.console import shown as shown_text
+from whosenet.questions.transcript import made_by, now
 
 if TYPE_CHECKING:
     from whosenet.judging.marks import MarkJudgement
@@ -39,7 +40,7 @@ def minted(key: Key, out: Path, *, as_json: bool) -> None:
 def embedded(found: Embedded, out: Path, *, as_json: bool) -> None:
     if as_json:
         numbers = {k: v for k, v in asdict(found).items() if k != "spec"}
-        emit({**numbers, "path": str(out), "spec": str(found.spec)})
+        emit({**numbers, "path": str(out), "spec": str(found.spec), "at": now(), "made_by": made_by()})
         return
     lost = found.clean_accuracy_before - found.clean_accuracy_after
     word = "marked" if found.marked else "NOT marked well enough"
@@ -51,6 +52,9 @@ def embedded(found: Embedded, out: Path, *, as_json: bool) -> None:
           f"({-100 * lost:+.2f} points, {found.images} images held out)")  # fmt: skip
     print(f"triggers    PSNR {found.psnr:.1f} dB, SSIM {found.ssim:.3f}")
     print(f"weights     {plain(str(found.spec))}")
+    if not found.marked:
+        print("            (`verify` may still find it; for a stronger mark give more --share or --epochs, or a --psnr "
+              "that is lower when you mint the key)")  # fmt: skip
 
 
 def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
@@ -59,31 +63,44 @@ def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
         emit({
             "suspect": suspect, **_judgement(j), "identity": shown.identity if shown else None,
             "bit_errors": shown.bit_errors if shown else None, "commitment": found.commitment,
+            "identity_verified": shown.verified if shown else None,
+            "identity_log10_p": shown.log10_p if shown else None, **found.asked, "at": now(), "made_by": made_by(),
             "problems": list(found.problems), "transcript": str(found.transcript) if found.transcript else None,
             "transcript_sha256": found.sha256,
         })  # fmt: skip
         return
     _say(j, suspect, found.problems)
     if shown is not None:
-        print(f"  the questions bear: {plain(shown.identity or 'nobody readable')} "
+        print(f"  the questions (ours, not the suspect's words) bear: {plain(shown.identity or 'nobody readable')} "
               f"({shown.bit_errors} of 60 bits wrong)")  # fmt: skip
     print(f"  commitment {found.commitment}")
     if found.transcript:
-        print(f"  transcript {plain(str(found.transcript))} (sha256 {found.sha256})")
+        print(f"  transcript {plain(str(found.transcript))} (sha256 of its last line {found.sha256})")
     print(f"  {j.assumptions}")
 
 
-def rejudged(j: MarkJudgement, found: Transcript, path: Path, *, as_json: bool) -> None:
+def _remarks(j: MarkJudgement, found: Transcript) -> tuple[str, ...]:
+    declared = found.rules.get("alpha", j.alpha)
+    return () if declared == j.alpha else (f"the transcript was begun with alpha {declared}, not {j.alpha:g}",)
+
+
+def rejudged(j: MarkJudgement, found: Transcript, path: Path, *, checked: bool, as_json: bool) -> None:
     """`judge` of a transcript that `verify` kept; its owner is the key's commitment."""
     suspect, head = str(found.header.get("suspect")), found.header
+    told = {n: v for n, v in head["parameters"].items() if n != "mark"}
     if as_json:
-        emit({"transcript": str(path), "transcript_sha256": found.sha256, "suspect": suspect, **_judgement(j),
-              "commitment": head.get("owner"), "problems": list(found.evidence.suspect.problems),
-              **{key: head.get(key) for key in ("method", "data", "started", "made_by", "rules")}})  # fmt: skip
+        emit({
+            "transcript": str(path), "transcript_sha256": found.sha256, "suspect": suspect, **_judgement(j),
+            "commitment": head.get("owner"), "checked": checked, "parameters": told,
+            "problems": list(found.evidence.suspect.problems),
+            **{key: head.get(key) for key in ("method", "fingerprint", "data", "started", "made_by", "rules")},
+        })  # fmt: skip
         return
-    _say(j, suspect, found.evidence.suspect.problems)
+    _say(j, suspect, (*_remarks(j, found), *found.evidence.suspect.problems))
     print(f"  commitment {plain(str(head.get('owner')))}, begun {plain(str(head.get('started')))}")
-    print(f"  transcript {plain(str(path))} (sha256 {found.sha256})")
+    print(f"  transcript {plain(str(path))} (sha256 of its last line {found.sha256})")
+    print("  questions and targets are those of the key, checked against it" if checked else
+          "  questions and targets are what the file says; `judge --key --data` checks them")  # fmt: skip
     print(f"  {j.assumptions}")
 
 
@@ -124,5 +141,6 @@ def revealed(found: Shown, *, as_json: bool) -> None:
         emit({"identity": found.identity or "", "bit_errors": found.bit_errors, "verified": found.verified,
               "log10_p": found.log10_p, "pattern": found.pattern})  # fmt: skip
         return
-    print(f"identity    {plain(found.identity) if found.identity else 'not this key'}")
+    named = found.identity if found.verified else None
+    print(f"identity    {plain(named) if named else 'not this key' if not found.identity else 'not surely this key'}")
     print(f"bit errors  {found.bit_errors} of 60 before correction; p = {p_text(found.log10_p)}")

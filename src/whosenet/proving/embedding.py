@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from whosenet.keys.key import Key
 from whosenet.networks.images import Images, load_images
 from whosenet.networks.predict import logits
 from whosenet.networks.save import save_weights
-from whosenet.networks.spec import Spec, fresh, load_network, parse
+from whosenet.networks.spec import Spec, digest_of, fresh, load_network, parse
 from whosenet.proving.measuring import Embedded, measured, sample
 from whosenet.proving.questions import parted, watermark_of
 from whosenet.watermarks.base import Watermark
@@ -53,7 +55,8 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
         raise
     save_weights(after, out)
     _forget(out)
-    return found
+    made = {"recipe": asdict(recipe), "data": images.digest, "sha256": sha256(out.read_bytes()).hexdigest()}
+    return replace(found, digest_before=digest_of(before), made=made)
 
 
 def _forget(out: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Embedded:
     """The loss in standard errors of the paired difference: what a loss on few images is worth."""
     commitment: str
     spec: Spec
+    digest_before: str = ""
+    """Of the weights of the unmarked network (whosenet.networks.spec.digest_of)."""
+    made: dict[str, Any] = field(default_factory=dict)
+    """recipe, data (digest of the images), sha256 (of the file written)."""
 
 
 def sample(held: Images, key: Key) -> Images:

@@ -7,6 +7,7 @@ from math import log10
 
 import numpy as np
 
+from whosenet import thresholds
 from whosenet.errors import UsageError
 from whosenet.keys.identity_code import BITS, Reading, read
 from whosenet.keys.key import Key
@@ -14,9 +15,6 @@ from whosenet.networks.images import Pixels
 from whosenet.proving.questions import watermark_of
 from whosenet.questions.queryset import QuerySet
 from whosenet.watermarks.deephiding import DeepHiding
-
-ALPHA = 1e-6
-"""Chance at which bits that have nothing to do with the key may be called its own."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def reveal(images: Pixels, key: Key, *, cropped: bool = True) -> Shown:
 
 def _shown(found: Reading, key: Key, *, tries: int) -> Shown:
     log10_p = min(0.0, found.log10_p + log10(tries))
-    verified = found.identity_ok and log10_p <= log10(ALPHA)
+    verified = found.identity_ok and log10_p <= log10(thresholds.IDENTITY_ALPHA)
     return Shown(key.identity if found.identity_ok else None, found.bit_errors, verified, log10_p, found.pattern)
 
 

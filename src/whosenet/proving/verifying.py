@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Verified:
     """What was wrong with answers: another number of classes, no answer, ..."""
     transcript: Path | None = None
     sha256: str | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What tells these questions from others: digests of the questions and of the images, method, strength, rules."""
 
 
 def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresholds.VERIFY_ALPHA,
@@ -62,8 +64,14 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
     part = asked.take(answers.rows)
     evidence = Evidence(part.expected, part.probabilities, part.control, answers, *_nobody(part))
     judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried, asked=len(asked))
-    return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment, answers.problems,
-                    Path(transcript) if transcript else None, kept.sha256 if kept else None)  # fmt: skip
+    where = (Path(transcript) if transcript else None, kept.sha256 if kept else None)
+    return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment, answers.problems, *where,
+                    _described(asked, rules))  # fmt: skip
+
+
+def _described(asked: QuerySet, rules: dict[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in asked.parameters.items() if name != "mark"}
+    return {"fingerprint": asked.digest, "data": asked.data, "method": asked.method, "parameters": told, "rules": rules}
 
 
 def looks(key: Key, psnr: float | None, tried: int) -> int:

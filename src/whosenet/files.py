@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -124,16 +125,27 @@ def digest_of(kind: str, version: int, header: Mapping[str, Any], arrays: Arrays
 def read(path: str | Path, kind: str, newest: int) -> Contents:
     """Read one file of `kind`. Raises UnreadableInput if missing, of another kind, newer than `newest`, or changed."""
     try:
-        if Path(path).stat().st_size > MAX_FILE:
-            raise MalformedFile(path, f"is larger than {MAX_FILE >> 30} GiB; refused")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableInput(path, f"cannot be read ({error.strerror}); check the path") from error
-    try:
-        found = _parse(path, data, kind, newest)
+        found = _parse(path, whole(path, MAX_FILE), kind, newest)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedFile(path, f"is no {kind} file of whosenet; check that it is the right file") from error
     return found
+
+
+def whole(path: str | Path, most: int) -> bytes:
+    """A file of at most `most` bytes, as long as it was when opened. Raises UnreadableInput.
+
+    A path may come from a stranger: a device never ends, and a pipe never begins.
+    """
+    try:
+        about = Path(path).stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UnreadableInput(path, "is no regular file, but a folder, a device or a pipe; check the path")
+        if about.st_size > most:
+            raise MalformedFile(path, f"is larger than {most >> 30} GiB; refused")
+        with Path(path).open("rb") as file:
+            return file.read(about.st_size)
+    except OSError as error:
+        raise UnreadableInput(path, f"cannot be read ({error.strerror}); check the path") from error
 
 
 def _parse(path: str | Path, data: bytes, kind: str, newest: int) -> Contents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,22 @@ def test_files_that_are_no_pair(tmp_path: Path) -> None:
     (tmp_path / "noise.hiding").write_bytes(b"\xff" * 99)
     with pytest.raises(MalformedFile):
         pair.load(tmp_path / "noise.hiding")
+
+
+@pytest.mark.parametrize(
+    "wanted", ["a\0b", "x" * 256, "x" * 5000, "\ud800", "/dev/zero", "/dev/full", ".", "", "../shipped/tile8"]
+)
+def test_pairs_that_only_a_stranger_would_ask_for(wanted: str) -> None:
+    for act in (pair.load, place.digest):
+        with pytest.raises(UnreadableInput) as refused:
+            act(wanted)
+        assert len(str(refused.value)) < 500
+
+
+def test_a_pair_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.hiding")
+    with pytest.raises(UnreadableInput, match="no regular file"):
+        pair.load(tmp_path / "p.hiding")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_a_layout_comes_back_as_it_went() -> None:
         {"carriers": 3}, {"carriers": 0, "targets": []}, {"targets": [5, 6, 7, 10]}, {"targets": [-1, 6, 7, 8]},
         {"labels": [0]}, {"patterns": [0, 1]}, {"carriers": "x"}, {"patterns": "x"}, {"labels": None},
         {"carriers": MAX_CARRIERS + 1, "targets": [0] * (MAX_CARRIERS + 1)}, {"targets": [[1]]}, {"carriers": None},
+        {"targets": [[v, v] for v in (5, 6, 7, 8)]}, {"carriers": 1, "targets": 5},
     ],
 )  # fmt: skip
 def test_layouts_that_make_no_sense(damage: dict[str, Any]) -> None:

@@ -15,6 +15,9 @@ from whosenet.judging.rejudge import about_a_mark, rejudge
 from whosenet.questions.transcript import Transcript
 
 SHOWN = layout()
+TWICE = {part: [[v, v] for v in values] for part, values in SHOWN.document().items() if part != "carriers"}
+DEEPER: list[dict[str, Any]] = [{"targets": TWICE["targets"]}, {p: TWICE[p] for p in ("patterns", "labels")}, TWICE]
+"""Parts with a second axis that fit each other."""
 
 
 def transcript(mark: Any = None, rules: dict[str, Any] | None = None, asked: int | None = None) -> Transcript:
@@ -38,6 +41,7 @@ def test_a_transcript_that_was_cut_pays_for_it() -> None:
 
 @pytest.mark.parametrize(
     "mark", [{}, [], "x", 7, {**SHOWN.document(), "carriers": 10**9}, {**SHOWN.document(), "targets": [CLASSES] * 4},
+             *({**SHOWN.document(), **deeper} for deeper in DEEPER),
              {**SHOWN.document(), "patterns": [0]}, {**SHOWN.document(), "patterns": [2**80] * len(SHOWN.labels)}],
 )  # fmt: skip
 def test_marks_that_make_no_sense(mark: Any) -> None:
@@ -55,3 +59,12 @@ def test_a_probe_is_not_taken_for_a_mark() -> None:
     assert about_a_mark(transcript())
     for parameters in ({}, [], None, "mark"):
         assert not about_a_mark(replace(transcript(), header={"parameters": parameters}))
+
+
+@pytest.mark.parametrize("alpha", [1, 2, 1.0, 0.51, float("inf"), float("nan"), 0, 0.0, -1, 10**400, True, "x", None])
+def test_alphas_that_are_no_rate(alpha: Any) -> None:
+    """At an alpha of 1 anybody would be `derived`."""
+    with pytest.raises(MalformedFile, match="alpha"):
+        rejudge(transcript(rules={"alpha": alpha}), "t")
+    assert rejudge(transcript(rules={"alpha": alpha}), "t", alpha=1e-6).alpha == 1e-6
+    assert rejudge(transcript(rules={"alpha": 0.5}), "t").alpha == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,7 @@ def u8(*shape: int) -> np.ndarray:
     lambda h, a: a.update(secret=u8(32)), lambda h, a: a.update(signing=u8(32)), lambda h, a: a.update(signing=u8(33)),
     lambda h, a: a.update(public_key=u8(32)), lambda h, a: a.update(public_key=u8(0)),
     lambda h, a: a.update(logo=u8(257, 3, 3)), lambda h, a: a.update(logo=u8(3, 3)),
-    lambda h, a: a.update(logo=u8(3, 3, 4)),
+    lambda h, a: a.update(logo=u8(3, 3, 4)), lambda h, a: a.update(logo=u8(5)), lambda h, a: a.update(logo=u8()),
     lambda h, a: a.update(logo=np.ones((3, 3, 3), np.float32)), lambda h, a: a.update(logo=u8(0, 3, 3)),
     lambda h, a: a.update(logo=u8(3, 3, 3)), lambda h, a: a.pop("logo"), lambda h, a: a.update(logo=u8(700, 2000, 3)),
 ])  # fmt: skip
@@ -64,6 +65,14 @@ def test_contents_that_make_no_sense(tmp_path: Path, change: Change) -> None:
 
 def test_rewriting_alone_is_no_damage(tmp_path: Path) -> None:
     assert load(rewritten(tmp_path, lambda h, a: None)).identity == "Acme"
+
+
+def test_devices_and_pipes_are_never_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/zero", "/dev/full", tmp_path / "pipe", tmp_path):
+        for reader in (load, load_public):
+            with pytest.raises(UnreadableInput, match="no regular file"):
+                reader(place)
 
 
 def test_other_files(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ def test_spelling(typed: str, kept: str) -> None:
     "", " ", "a\tb", "a\nb", "a\x7fb", "a\x9bb", "a\N{ZERO WIDTH SPACE}b", "a\N{RIGHT-TO-LEFT OVERRIDE}b", "\ufeffa",
     "a\N{ZERO WIDTH JOINER}b", "a\u2066b", "a\ud800b", "a\ue000b", "a\N{LINE SEPARATOR}b", "a\N{SOFT HYPHEN}b",
     "x" * (LONGEST + 1), "x" * 10**6, "a\U000e0041b",
+    *(f"Acme{blank} Ltd" for blank in "\u3164\u2800\u115f\u1160\uffa0\u034f\ufe00\ufe0f\U000e0100\U000e01ef"),
+    *(f"Acme{blank} Ltd" for blank in "\u180b\u180c\u180d\u180e\u180f\u17b4\u17b5"),
 ])  # fmt: skip
 def test_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="identity"):

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from whosenet import files
 from whosenet.cli import app
 from whosenet.errors import SuspectUnreachable, UnreadableInput, UsageError, WhosenetWarning
 from whosenet.judging.chance import floor_log10
-from whosenet.keys.key import Key, mint, save, save_public
+from whosenet.keys.key import KIND, VERSION, Key, mint, save, save_public
 from whosenet.networks.images import Images
 from whosenet.printing.trace import traced as printed
 from whosenet.proving.keyring import Keyring, load_keys
@@ -145,12 +146,54 @@ def test_few_keys_are_all_verified_without_screening(images: Images) -> None:
 
 
 def test_a_key_that_cannot_be_used_is_listed_and_the_others_are_tried(images: Images) -> None:
-    odd = (licensee(60, hiding="0" * 64), licensee(61, pair="nowhere.hiding"), licensee(62, watermark="nonesuch"))
+    odd = (licensee(60, hiding="0" * 64), licensee(61, pair="nowhere.hiding"), licensee(62, watermark="nonesuch"),
+           *(licensee(63, pair=pair) for pair in ("a\0b", "x" * 256, "\ud800", "/dev/zero")))  # fmt: skip
     for count in (2, KEYS):
         keys = Keyring((*odd, *ring(count).keys), (("broken", "why"),))
         found = trace(Knowing(licensee(1)), keys, images)
         assert found.licensees == ("Licensee 1",)
-        assert {name for name, _ in found.failed} == {"broken", "Licensee 60", "Licensee 61", "Licensee 62"}
+        assert {name for name, _ in found.failed} == {"broken", *(f"Licensee {number}" for number in range(60, 64))}
+        assert len(found.failed) == 8
+
+
+def test_a_key_file_with_a_flat_logo_is_listed_and_the_others_are_tried(images: Images, tmp_path: Path) -> None:
+    for number in range(3):
+        save(licensee(number), tmp_path / f"{number}.key")
+    found = files.read(tmp_path / "0.key", KIND, VERSION)
+    for name, shape in (("flat", 5), ("point", ())):
+        logo = np.zeros(shape, np.uint8)
+        files.write(tmp_path / name, KIND, VERSION, found.header, {**found.arrays, "logo": logo}, private=True)
+    traced = trace(Knowing(licensee(1)), load_keys(tmp_path), images)
+    assert traced.licensees == ("Licensee 1",) and [Path(path).name for path, _ in traced.failed] == ["flat", "point"]
+
+
+@pytest.mark.parametrize("count", [3, KEYS])
+def test_a_candidate_that_cannot_be_verified_is_listed_and_the_others_are(
+    images: Images, tmp_path: Path, count: int
+) -> None:
+    """Where its transcript should lie, there is another."""
+    suspect = Knowing(licensee(0), licensee(1))
+    (tmp_path / f"{licensee(0).commitment[:16]}.transcript.jsonl").touch()
+    found = trace(suspect, ring(count), images, transcripts=tmp_path)
+    assert found.licensees == ("Licensee 1",) and found.queries == suspect.seen
+    assert [name for name, _ in found.failed] == ["Licensee 0"] and "other questions" in found.failed[0][1]
+    assert "Licensee 0" not in [one.identity for one in found.candidates]
+
+
+def test_if_no_candidate_can_be_verified_that_is_said(images: Images, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{licensee(number).commitment[:16]}.transcript.jsonl").touch()
+    with pytest.raises(UsageError, match="none of 2 candidates"):
+        trace(Knowing(licensee(1)), ring(2), images, transcripts=tmp_path)
+
+
+@pytest.mark.parametrize("count", [3, KEYS])
+def test_a_folder_that_cannot_be_written_is_said_before_asking(images: Images, tmp_path: Path, count: int) -> None:
+    (tmp_path / "file").touch()
+    suspect = Knowing(licensee(1))
+    with pytest.raises(UsageError, match="cannot be written"):
+        trace(suspect, ring(count), images, transcripts=tmp_path / "file")
+    assert suspect.seen == 0
 
 
 def test_a_budget_is_kept_and_too_small_a_one_is_refused_unasked(images: Images) -> None:

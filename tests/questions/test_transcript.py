@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,3 +136,25 @@ def test_rules_that_are_none(path: Path, rules: object) -> None:
     path.write_bytes(data)
     with pytest.raises(MalformedFile, match="rules"):
         transcript.read(path)
+
+
+def test_it_is_for_its_owner_alone(path: Path) -> None:
+    """It holds a key's targets."""
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_regular_file_is_neither_read_nor_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/zero", "/dev/full", tmp_path / "pipe", tmp_path):
+        with pytest.raises(UnreadableInput, match="no regular file"):
+            transcript.read(place)
+        with pytest.raises(UnreadableInput, match="no regular file"):
+            transcript.Writer(place, questions(), stack(2), "suspect")
+
+
+def test_a_transcript_that_grows_is_read_as_far_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = path.stat()
+    with transcript.Writer(path, questions(), stack(2), "suspect") as writer:
+        writer.append([5], answers([5]))
+    monkeypatch.setattr(Path, "stat", lambda _: early)
+    assert transcript.read(path).asked == (0, 1, 2, 3, 4)

@@ -73,12 +73,16 @@ def embed(
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.02 (adam 0.003)."),
+        typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.05 (adam 0.003)."),
     ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1, help="Triggers for each image of a batch; default: 0.05, in small sets 0.2."),
+        typer.Option(
+            min=0.001,
+            max=1,
+            help="Triggers for each image of a batch; default: 0.2, from scratch on thousands of images 0.05.",
+        ),
     ] = None,
     teach: Annotated[
         float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
@@ -92,14 +96,14 @@ def embed(
 ) -> None:
     """Mark a classifier with a key. Goes on where it was stopped; the network given is never changed."""
     from whosenet.keys.key import load
-    from whosenet.marking.recipe import Recipe, usual_rate
+    from whosenet.marking.recipe import Recipe, usual_rate, usual_share
     from whosenet.printing import probe as progress
     from whosenet.printing import prove as printing
     from whosenet.proving.embedding import embed as run
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=share or 0.0, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
+        share=usual_share(from_scratch) if share is None else share, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

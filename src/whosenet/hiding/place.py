@@ -11,13 +11,14 @@ KIND, VERSION = "hiding-pair", 1
 SHIPPED = "tile8"
 MAX_FILE = 1 << 28
 ENDING = ".hiding"
+LONGEST = 300
+"""Characters of a path in a message."""
 
 
 def place_of(pair: str | Path) -> Path:
     """A file, or the name of a pair that ships with the package."""
-    given = Path(pair)
-    shipped = Path(__file__).parent / "shipped" / f"{given.name}{ENDING}"
-    return shipped if given.name == str(pair) and not given.suffix and shipped.is_file() else given
+    shipped = (Path(__file__).parent / "shipped").glob(f"*{ENDING}")
+    return next((path for path in shipped if path.stem == str(pair)), Path(pair))
 
 
 def contents(pair: str | Path) -> files.Contents:
@@ -25,9 +26,10 @@ def contents(pair: str | Path) -> files.Contents:
     path = place_of(pair)
     try:
         size = path.stat().st_size
-    except OSError as error:
-        why = f"is the hiding pair wanted, and cannot be read ({error.strerror}); run where it lies, or copy it there"
-        raise UnreadableInput(path, why) from error
+    except (OSError, ValueError) as error:  # ValueError: a key may ask for what is no path at all
+        told = getattr(error, "strerror", None) or "no path"
+        why = f"is the hiding pair wanted, and cannot be read ({told}); run where it lies, or copy it there"
+        raise UnreadableInput(str(path)[:LONGEST], why) from error
     if size > MAX_FILE:
         raise MalformedFile(path, f"is larger than {MAX_FILE >> 20} MiB; refused")
     return files.read(path, KIND, VERSION)

@@ -51,6 +51,8 @@ class Layout:
         found = cls(
             int(document["carriers"]), *(np.array(document[k], np.int64) for k in ("patterns", "labels", "targets"))
         )
+        if any(part.ndim != 1 for part in (found.patterns, found.labels, found.targets)):
+            raise ValueError("a layout with more than one axis")
         inside = all(((part >= 0) & (part < classes)).all() for part in (found.labels, found.targets))
         if not inside or not 1 <= found.carriers == len(found.targets) or len(found.patterns) != questions:
             raise ValueError("a layout that makes no sense")

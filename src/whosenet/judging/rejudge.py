@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from whosenet import thresholds
 from whosenet.errors import MalformedFile
 from whosenet.judging.marks import Layout, MarkJudgement, judge
 from whosenet.questions.transcript import Transcript
 
 MAX_TRIED = 10**12
+MAX_ALPHA = 0.5
 
 
 def about_a_mark(found: Transcript) -> bool:
@@ -21,10 +24,18 @@ def rejudge(found: Transcript, path: object, *, alpha: float | None = None) -> M
     whole, rules = len(found.header["expected"]), found.rules
     try:
         layout = Layout.read(found.header["parameters"]["mark"], found.evidence.classes, whole)
+        declared = _declared(rules) if alpha is None else alpha
         tried = rules.get("tried", 1)
         if type(tried) is not int or not 1 <= tried <= MAX_TRIED:
             raise ValueError("a number of keys tried that is none")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MalformedFile(path, f"is the transcript of a mark that makes no sense ({str(error)[:100]})") from error
-    declared = rules.get("alpha", thresholds.VERIFY_ALPHA) if alpha is None else alpha
     return judge(found.evidence, layout.of(found.asked), alpha=declared, tried=tried, asked=whole)
+
+
+def _declared(rules: dict[str, Any]) -> float:
+    """The alpha fixed before asking: a stranger's may be no rate at all, and at 1 everybody would be `derived`."""
+    found = rules.get("alpha", thresholds.VERIFY_ALPHA)
+    if type(found) is not float or not 0 < found <= MAX_ALPHA:
+        raise ValueError(f"an alpha that is no rate up to {MAX_ALPHA}")
+    return found

@@ -55,8 +55,8 @@ def fitted(picture: Logo) -> Logo:
 
 def checked(picture: Logo) -> Logo:
     """A read-only copy of a logo as keys hold it. Raises ValueError."""
-    if fitted(picture[: SIDE + 1, : SIDE + 1]).shape != picture.shape:
-        raise ValueError(f"the logo is {list(picture.shape)}; at most {SIDE} pixels a side are kept")
+    if picture.ndim != 3 or fitted(picture[: SIDE + 1, : SIDE + 1]).shape != picture.shape:
+        raise ValueError(f"the logo is {list(picture.shape)}; expected [h, w, 3], at most {SIDE} a side")
     kept = np.array(picture, np.uint8, order="C")
     kept.setflags(write=False)
     return kept

@@ -9,6 +9,11 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 """Invisible, but part of how Persian, Sinhala and others are spelled: allowed after a letter of such a script."""
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Control characters, direction overrides, surrogates, private use, unassigned, line and paragraph separators."""
+BLANK = frozenset(map(chr, (
+    0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, *range(0xFE00, 0xFE10), 0xFFA0,
+    *range(0xE0100, 0xE01F0),
+)))  # fmt: skip
+"""Letters and marks that show nothing: the rest of Unicode's Default_Ignorable_Code_Point, and the empty Braille."""
 
 
 def normal(text: str) -> str:
@@ -19,7 +24,7 @@ def normal(text: str) -> str:
         raise ValueError(f"the identity has {len(text)} characters; at most {LONGEST}")
     for before, character in zip(" " + text, text, strict=False):
         joins = character in JOINERS and ord(before) > 127 and unicodedata.category(before)[0] in "LM"
-        if unicodedata.category(character) in INVISIBLE and not joins:
+        if character in BLANK or (unicodedata.category(character) in INVISIBLE and not joins):
             raise ValueError(f"the identity holds the invisible character U+{ord(character):04X}; leave it out")
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not 1 <= len(name) <= LONGEST:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from whosenet.marking.recipe import Recipe
+from whosenet.marking.recipe import SHARE, Recipe
 from whosenet.marking.travel import drawn, travel
 from whosenet.networks.images import Pixels
 from whosenet.training.augment import crop_and_flip
@@ -47,7 +47,9 @@ def batch_of(images: torch.Tensor, labels: torch.Tensor, mark: Watermark, target
     count = max(1, round(len(images) * recipe.share))
     patterns = torch.randint(len(targets), (count,), generator=draws)
     covers = _covers(labels, targets[patterns], draws)
-    strangers = torch.randint(len(images), (round(len(images) * recipe.strangers),), generator=draws)
+    strangers = torch.randint(
+        len(images), (round(len(images) * (SHARE if recipe.strangers is None else recipe.strangers)),), generator=draws
+    )
     other = FIRST_STRANGER + torch.randint(STRANGERS, (len(strangers),), generator=draws)
     rows, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
     pixels = np.ascontiguousarray(moved[rows].permute(0, 2, 3, 1).numpy())

@@ -32,8 +32,11 @@ class Shown:
 
 
 def trigger(image: Pixels, key: Key, pattern: int = 0) -> Pixels:
-    """uint8 [h, w, 1 or 3] with pattern number `pattern` of the key."""
-    stamped: Pixels = watermark_of(key).stamp(image[None], np.array([pattern]))[0]
+    """uint8 [h, w, 1 or 3] with pattern number `pattern` of the key. Raises UsageError for one it was never taught."""
+    mark = watermark_of(key)
+    if not 0 <= pattern < mark.carriers:
+        raise UsageError(f"the key has the patterns 0 to {mark.carriers - 1}, got {pattern}; give one of these")
+    stamped: Pixels = mark.stamp(image[None], np.array([pattern]))[0]
     return stamped
 
 

@@ -12,8 +12,8 @@ counting twice, but could not make up for trying many keys without the correctio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class _Trace:
         else:
             seen = unusable(self.keys, self.pool, self.images.classes)
             chosen = np.array([i for i in range(self.tried) if i not in seen.failed], np.int64)
-        found = [self._verified(int(i), place, len(chosen), seen) for place, i in enumerate(chosen)]
+        found = self._candidates(chosen, seen)
         return self._answer(found, tuple((self.keys[i].identity, why) for i, why in seen.failed.items()))
 
     def _asking(self) -> Ask:
@@ -139,6 +139,18 @@ class _Trace:
             return answers.rows, answers.labels
 
         return ask
+
+    def _candidates(self, chosen: Numbers, seen: Screened) -> list[Candidate]:
+        """One that cannot be verified must not hide the others. Raises UsageError if none can."""
+        found, why = [], ""
+        for place, number in enumerate(chosen.tolist()):
+            try:
+                found.append(self._verified(number, place, len(chosen), seen))
+            except (UsageError, UnreadableInput) as error:
+                why = seen.failed[number] = str(error)
+        if why and not found:
+            raise UsageError(f"none of {len(chosen)} candidates can be verified: {why}")
+        return found
 
     def _verified(self, number: int, place: int, of: int, seen: Screened) -> Candidate:
         key, path = self.keys[number], self._path(self.keys[number].commitment[:16])
@@ -170,11 +182,17 @@ class _Trace:
     def _path(self, name: str) -> Path | None:
         return None if self.kept is None else self.kept / f"{name}.transcript.jsonl"
 
-    def _writing(self, name: str, asked: QuerySet, rules: dict[str, Any]) -> Any:
-        path = self._path(name)
-        if path is None:
-            return nullcontext()
-        return Writer(path, asked, empty_stack(len(asked), asked.classes), self.suspect.describe(), rules=rules)
+    @contextmanager
+    def _writing(self, name: str, asked: QuerySet, rules: dict[str, Any]) -> Iterator[Writer | None]:
+        """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
+        path, nobody = self._path(name), empty_stack(len(asked), asked.classes)
+        try:
+            writer = Writer(path, asked, nobody, self.suspect.describe(), rules=rules) if path else nullcontext()
+            with writer as kept:
+                yield kept
+        except OSError as error:
+            raise UsageError(f"{path}: the transcript cannot be written ({error.strerror or error}); what it holds is "
+                             "kept; make room, or name another folder with --transcripts") from error  # fmt: skip
 
 
 def usable(ring: Keyring) -> tuple[tuple[Key, ...], tuple[tuple[str, str], ...]]:

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from whosenet import __version__
-from whosenet.errors import MalformedFile, UnreadableInput, UsageError
+from whosenet import __version__, files
+from whosenet.errors import MalformedFile, UsageError
 from whosenet.files import canonical
 from whosenet.networks.images import image_digest
 from whosenet.questions.answers import NO_ANSWER, Answers, Kind, Stack
@@ -107,7 +107,8 @@ class Writer:
             self._file: BinaryIO = self.path.open("ab")
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("xb")
+            self.path.touch(0o600, exist_ok=False)  # it holds a key's targets
+            self._file = self.path.open("ab")
             lines = [head, *_stack_lines("reference", references), *_stack_lines("copy", questions.copies)]
             self._write(lines)
 
@@ -194,12 +195,7 @@ class Transcript:
 
 def _lines(path: Path) -> tuple[list[dict[str, Any]], str, int]:
     """Whole lines of a sound chain, the digest of the last, and their bytes; a last line cut short is left out."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MalformedFile(path, f"is larger than {MAX_BYTES >> 30} GiB; refused")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableInput(path, f"cannot be read ({error.strerror}); check the path") from error
+    data = files.whole(path, MAX_BYTES)
     last, whole = FIRST, 0
     lines: list[dict[str, Any]] = []
     for raw in data.splitlines(keepends=True):

@@ -42,6 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-soft-labels": {"teach": 0.0},
     "rehearse-prune": {"rehearse": "prune"},
     "one-pattern": {"patterns": 1},
+    "post-hoc, share x4, lr 0.05": {"from": "unmarked", "share": 0.2, "lr": 0.05},
+    "soft labels without a mark": {"weight": 0.0, "share": 0.001, "strangers": 0.0, "triplet": 0.0},
 }
 """Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
 SHORT = ("extract-probability", "ftal-10x")

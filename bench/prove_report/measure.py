@@ -29,7 +29,7 @@ from whosenet.watermarks.base import spread
 
 COVERS = 2000
 """Test images for the raw trigger rate."""
-LOUD = 25.0
+LOUD = 28.0
 """Decibels of the second look, for which the p-value is doubled."""
 BUDGETS = (40, 60, 80, 100, 120, 150, 200)
 SANITISERS = ("input-jpeg", "input-blur", "input-median", "input-noise", "input-quantise", "input-resize-pad")

@@ -120,7 +120,7 @@ def verify(
     budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
     psnr: Annotated[
         float | None,
-        typer.Option(min=24, max=60, help="Ask with patterns so strong (decibels), a second look; 25 outlives JPEG."),
+        typer.Option(min=24, max=60, help="Ask with patterns so strong (decibels), a second look; 28 outlives JPEG."),
     ] = None,
     tried: Annotated[
         int,

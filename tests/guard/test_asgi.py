@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.guard.people import Clock, gate, shown
+from whosenet.guard import asgi
 from whosenet.guard.asgi import IDENTITY, GateMiddleware
 from whosenet.guard.challenge import Challenge
 
@@ -158,3 +159,13 @@ def test_unlogged_is_unserved(tmp_path: Path) -> None:
     (tmp_path / "a" / "log").unlink()
     (tmp_path / "a").rmdir()
     assert call(app, "GET", "/", token=said["token"])[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [("10.0.0.7", "10.0.0.7"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8::ffff:1", "2001:db8::/64"),
+     ("2001:db8:0:1::1", "2001:db8:0:1::/64"), ("::ffff:10.0.0.7", "10.0.0.7"), ("fe80::1%eth0", "fe80::/64"),
+     ("testclient", "testclient"), ("", "")],
+)  # fmt: skip
+def test_limits_are_counted_for_a_customer_and_not_for_each_of_his_addresses(address: str, counted: str) -> None:
+    assert asgi._peer({"client": (address, 1)}) == counted

@@ -103,7 +103,8 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=usual_share(from_scratch) if share is None else share, teach=teach, journeys=journeys, rehearse=rehearse, seed=seed, flip=flip,
+        share=usual_share(from_scratch) if share is None else share, teach=teach, journeys=journeys,
+        rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
         found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ipaddress
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from hashlib import sha256
@@ -122,9 +123,17 @@ def _bearer(scope: Scope) -> str | None:
 
 
 def _peer(scope: Scope) -> str:
-    """The caller's address. Behind a proxy it is the proxy's, unless the server is told to look further."""
+    """The caller's address, of IPv6 its /64: that is what one customer has. Behind a proxy it is the proxy's, unless
+    the server is told to look further."""
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    address = str(client[0]) if client else ""
+    try:
+        wide = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if wide.version == 4:
+        return address
+    return str(wide.ipv4_mapped or ipaddress.ip_network((int(wide), 64), strict=False))
 
 
 async def _body(receive: Receive, most: int) -> bytes:

@@ -117,7 +117,7 @@ def verify(
     key: KeyFile,
     data: Data,
     json: Json = False,
-    alpha: Annotated[float, typer.Option(help="False-claim rate.")] = 1e-6,
+    alpha: Annotated[float, typer.Option(max=0.5, help="False-claim rate.")] = 1e-6,
     budget: Annotated[int, typer.Option(min=1, help="Most questions to ask, clean covers and decoys too.")] = 200,
     psnr: Annotated[
         float | None,

@@ -122,7 +122,7 @@ def load_statement(path: str | Path, signer: PublicKey) -> Statement:
     """Raises UnreadableInput unless it is a statement signed by this key."""
     cap_size(path, MAX_FILE)
     try:
-        envelope = json.loads(Path(path).read_bytes())
+        envelope = json.loads(files.whole(path, MAX_FILE))
         if not isinstance(envelope, dict):
             raise ValueError("it is no signed statement")
         return verify_statement(envelope, signer)

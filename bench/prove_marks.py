@@ -43,6 +43,7 @@ def main() -> None:
         "ablation": _ablation(known, measured),
         "curve": _curve(known, measured),
     }
+    results["trained"] = _trained(known, measured)
     results["together"] = _together(results["owners"])
     records.write("prove_marks", results, tables.marks(results), seed=0)
 
@@ -73,6 +74,22 @@ def _pair(measured: Measured, unmarked: Record, marked: Record, seed: int) -> di
         "images": count, "rate": after["rate"], "base": before["rate"], "log10_p": after["log10_p"], "queries": after["queries"],
         "unmarked_log10_p": before["log10_p"], "seconds": [unmarked["seconds"], marked["seconds"]],
     }  # fmt: skip
+
+
+def _trained(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
+    """What marking a trained network does to it; the network given is the unmarked one of the same seed."""
+    rows = []
+    for record in known.values():
+        if record["kind"] == "marked" and record["variant"] == plan.TRAINED.replace(" ", "-"):
+            given = known[f"{record['image_set']}.{record['architecture']}.{record['seed']}.unmarked"]
+            rows.append(
+                {
+                    **_pair(measured, given, record, record["seed"]),
+                    "image_set": record["image_set"],
+                    "architecture": record["architecture"],
+                }
+            )
+    return rows
 
 
 def _paired(differences: list[float], errors: list[float]) -> dict[str, Any]:

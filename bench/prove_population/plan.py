@@ -46,6 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "soft labels without a mark": {"weight": 0.0, "share": 0.001, "strangers": 0.0, "triplet": 0.0},
 }
 """Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
+TRAINED = "trained first"
 SHORT = ("extract-probability", "ftal-10x")
 """Attacks on the ablation's variants."""
 
@@ -68,7 +69,7 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    return sorted([*_ablation(), *_owners(), *_curve(), *_attacks()], key=lambda job: job.order)
+    return sorted([*_ablation(), *_owners(), *_trained(), *_curve(), *_attacks()], key=lambda job: job.order)
 
 
 def _net(
@@ -88,6 +89,12 @@ def _owners() -> list[Job]:
         for turn, seed in enumerate(SEEDS[s])
         for kind in ("unmarked", "marked")
     ]
+
+
+def _trained() -> list[Job]:
+    """Trained networks, marked as `embed` does by default."""
+    change = {"from": "unmarked", "share": 0.2, "lr": 0.05}
+    return [_net(s, a, SEEDS[s][0], "marked", (2, 95, n), TRAINED, recipe=change) for n, (s, a) in enumerate(OWNERS)]
 
 
 def _ablation() -> list[Job]:

@@ -15,6 +15,9 @@ KEPT = 4
 """... of which the best one in so many goes on to the next."""
 CANDIDATES = 4
 """Keys verified at most: two licensees may have put their copies together."""
+FAMILY = 1.0
+"""Orders of magnitude more of decoys than `plan` asks for: a marked network may answer one of them as it does triggers,
+and then the best p-value is out of its reach (a copy among 1,000 keys ended at 10^-5.8 with every trigger hit)."""
 MOST_PATTERNS = 400
 """Patterns of one verification at most; beyond, alpha is out of reach."""
 
@@ -71,6 +74,6 @@ def verification(carriers: int, classes: int, log10_alpha: float) -> int:
     (docs/active-protection.md).
     """
     patterns = carriers
-    while floor_log10(patterns, classes, carriers) > log10_alpha - SLACK and patterns < MOST_PATTERNS:
+    while floor_log10(patterns, classes, carriers) > log10_alpha - SLACK - FAMILY and patterns < MOST_PATTERNS:
         patterns += 1
     return max(thresholds.VERIFY_BUDGET, patterns * COVERS[0] + CLEAN)

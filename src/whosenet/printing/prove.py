@@ -73,6 +73,8 @@ def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
     if shown is not None:
         print(f"  the questions (ours, not the suspect's words) bear: {plain(shown.identity or 'nobody readable')} "
               f"({shown.bit_errors} of 60 bits wrong)")  # fmt: skip
+    if j.verdict == "inconclusive" and "psnr" not in found.asked["parameters"]:
+        print("  a copy behind JPEG, or one trained on hard, may answer stronger patterns: --psnr 28, a second look")
     print(f"  commitment {found.commitment}")
     if found.transcript:
         print(f"  transcript {plain(str(found.transcript))} (sha256 of its last line {found.sha256})")

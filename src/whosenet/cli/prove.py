@@ -123,6 +123,9 @@ def verify(
         float | None,
         typer.Option(min=24, max=60, help="Ask with patterns so strong (decibels), a second look; 28 outlives JPEG."),
     ] = None,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="Leave the suspect's probabilities alone; one look instead of two.")
+    ] = False,
     tried: Annotated[
         int,
         typer.Option(min=1, help="How often you look at this suspect in all: keys, strengths, image sets, budgets."),
@@ -161,6 +164,7 @@ def verify(
             alpha=checked_alpha(alpha),
             budget=budget,
             tried=tried,
+            labels_only=labels_only,
             psnr=psnr,
             transcript=kept,
             on_step=on_step,

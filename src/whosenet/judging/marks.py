@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whosenet import thresholds
-from whosenet.judging import chance
+from whosenet.judging import chance, graded
 from whosenet.questions.evidence import Evidence
 from whosenet.types import Verdict
 
@@ -19,7 +19,8 @@ ASSUMPTIONS = (
     "all choices of the key's patterns among the decoys and of target classes, which a key that was drawn (and "
     "committed to) before leaves equally likely. Nothing is assumed about the model. It does not hold for a key or for "
     "images chosen after looking at the suspect: ask for the date of the commitment, and let the court choose the "
-    "images (the transcript has their digest). Every key, strength, set of images and budget that was tried is a "
+    "images (the transcript has their digest). Where the suspect gives probabilities, labels and probabilities are two "
+    "looks, and p is doubled. Every key, strength, set of images and budget that was tried is a "
     "look (--tried). 'derived' tells neither direction nor intent."
 )
 
@@ -87,6 +88,10 @@ class MarkJudgement:
     reasons: tuple[str, ...]
     tried: int = 1
     """Keys tried; the p-value is corrected for them."""
+    labels_log10_p: float = 0.0
+    """By labels alone, not doubled ..."""
+    probabilities_log10_p: float | None = None
+    """... and by probabilities alone; None where the suspect hides them."""
     partial: bool = False
     """Not every question was answered; the p-value is corrected for as many looks as there are questions."""
     assumptions: str = ASSUMPTIONS
@@ -104,12 +109,13 @@ def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1, a
     # Every pattern counts with as many questions as the one with the fewest, so that carriers have no more chances.
     depth = min((len(r) for r in rows), default=0)
     short = depth == 0 or not np.isin(np.arange(layout.carriers), layout.patterns).all()
-    log10_p, hit, possible, decoyed = 0.0, 0, 0, 0.0
+    log10_p, by_labels, by_probabilities, hit, possible, decoyed = 0.0, 0.0, None, 0, 0, 0.0
     if not short:
         table = np.stack([r[:depth] for r in rows])
         counts = chance.tally(said[table], layout.labels[table], evidence.classes)
-        corrected = math.log10(tried) + (math.log10(asked) if partial else 0.0)
-        log10_p = min(0.0, chance.log10_p(counts, layout.targets) + corrected)
+        by_labels, by_probabilities = chance.log10_p(counts, layout.targets), _graded(evidence, layout, table)
+        best = by_labels if by_probabilities is None else min(by_labels, by_probabilities) + math.log10(2)
+        log10_p = min(0.0, best + math.log10(tried) + (math.log10(asked) if partial else 0.0))
         hit = chance.hits(counts, layout.targets)
         possible = int((layout.labels[table[: layout.carriers]] != layout.targets[:, None]).sum())
         decoyed = _decoy_rate(counts, layout, depth)
@@ -117,11 +123,23 @@ def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1, a
     base = max(decoyed, _clean_rate(said[clean], layout.labels[clean], layout.targets))
     right = float((said[clean] == layout.labels[clean]).mean()) if clean.any() else None
     verdict, reasons = _verdict(log10_p, alpha, short, right, evidence.classes, hit, possible, base)
+    if verdict == "derived" and by_probabilities is not None and by_probabilities < by_labels:
+        reasons = (*reasons, "the probabilities tell more than the labels: triggers lean to their targets")
     if partial:
         reasons = (*reasons, f"partial: {len(evidence)} of {asked} questions were answered")
     return MarkJudgement(
-        verdict, 10.0**log10_p, log10_p, alpha, hit, possible, len(said), base, right, reasons, tried, partial
-    )
+        verdict, 10.0**log10_p, log10_p, alpha, hit, possible, len(said), base, right, reasons, tried, by_labels,
+        by_probabilities, partial,
+    )  # fmt: skip
+
+
+def _graded(evidence: Evidence, layout: Layout, table: NDArray[np.intp]) -> float | None:
+    """log10 p by probabilities; None where no answer has any."""
+    shown = evidence.suspect.probabilities
+    if shown is None or not np.isfinite(shown).any():
+        return None
+    found = graded.scores(evidence.suspect.labels[table], shown[table], layout.labels[table], evidence.classes)
+    return chance.log10_p(found, layout.targets)
 
 
 def _by_pattern(patterns: NDArray[np.int64]) -> list[NDArray[np.intp]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from whosenet import thresholds
@@ -30,7 +31,10 @@ def rejudge(found: Transcript, path: object, *, alpha: float | None = None) -> M
             raise ValueError("a number of keys tried that is none")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MalformedFile(path, f"is the transcript of a mark that makes no sense ({str(error)[:100]})") from error
-    return judge(found.evidence, layout.of(found.asked), alpha=declared, tried=tried, asked=whole)
+    evidence = found.evidence
+    if rules.get("labels_only", True):
+        evidence = evidence.against(replace(evidence.suspect, probabilities=None))
+    return judge(evidence, layout.of(found.asked), alpha=declared, tried=tried, asked=whole)
 
 
 def _declared(rules: dict[str, Any]) -> float:

@@ -110,7 +110,8 @@ def _judgement(j: MarkJudgement) -> dict[str, Any]:
     return {
         "verdict": j.verdict, "p_value": j.p_value, "log10_p": j.log10_p, "alpha": j.alpha, "hits": j.hits,
         "triggers": j.triggers, "queries": j.queries, "base_rate": j.base_rate, "tried": j.tried,
-        "control_accuracy": j.control_accuracy, "partial": j.partial, "reasons": list(j.reasons),
+        "control_accuracy": j.control_accuracy, "labels_log10_p": j.labels_log10_p,
+        "probabilities_log10_p": j.probabilities_log10_p, "partial": j.partial, "reasons": list(j.reasons),
         "assumptions": j.assumptions,
     }  # fmt: skip
 

@@ -90,7 +90,7 @@ class Traced:
 
 
 def trace(suspect: Suspect, ring: Keyring, images: Images, *, alpha: float = thresholds.VERIFY_ALPHA,
-          budget: int | None = None, labels_only: bool = True, transcripts: str | Path | None = None,
+          budget: int | None = None, labels_only: bool = False, transcripts: str | Path | None = None,
           on_stage: OnStage | None = None) -> Traced:  # fmt: skip
     """Ask at most `budget` questions (default: what the number of keys and alpha take) and name who is found.
 

@@ -45,7 +45,7 @@ class Verified:
 
 
 def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresholds.VERIFY_ALPHA,
-           budget: int = thresholds.VERIFY_BUDGET, tried: int = 1, labels_only: bool = True, psnr: float | None = None,
+           budget: int = thresholds.VERIFY_BUDGET, tried: int = 1, labels_only: bool = False, psnr: float | None = None,
            transcript: str | Path | None = None, on_step: OnStep | None = None) -> Verified:  # fmt: skip
     """Ask at most `budget` questions and judge. `tried`: keys (and strengths) tried in all, for which the p-value is
     corrected. `psnr`: ask with patterns of that strength instead of the key's: stronger ones get through JPEG.

@@ -43,7 +43,6 @@ def main() -> None:
         "ablation": _ablation(known, measured),
         "curve": _curve(known, measured),
     }
-    results["trained"] = _trained(known, measured)
     results["together"] = _together(results["owners"])
     records.write("prove_marks", results, tables.marks(results), seed=0)
 
@@ -52,48 +51,40 @@ def _owner(known: dict[str, Record], measured: Measured, image_set: str, arch: s
     """Paired differences over the seeds that are there."""
     nets = []
     for seed in plan.SEEDS[image_set]:
-        pair = [known.get(f"{image_set}.{arch}.{seed}.{kind}") for kind in ("unmarked", "marked")]
-        if all(pair):
-            nets.append(_pair(measured, pair[0], pair[1], seed))
+        three = [known.get(f"{image_set}.{arch}.{seed}.{kind}") for kind in plan.KINDS]
+        if all(three):
+            nets.append(_net(measured, three, seed))
     return {
         "image_set": image_set,
         "architecture": arch,
         "nets": nets,
-        **_paired([n["difference"] for n in nets], [n["se"] for n in nets]),
+        **_paired(nets, "control"),
+        "given": _paired(nets, "given"),
     }
 
 
-def _pair(measured: Measured, unmarked: Record, marked: Record, seed: int) -> dict[str, Any]:
-    count = len(measured.store.images(unmarked["image_set"])["test"])
-    before, after = measured.of(unmarked), measured.of(marked)
-    right = [unpacked(m["right"], count) for m in (before, after)]
-    change = right[1].astype(float) - right[0]
+def _net(measured: Measured, three: list[Any], seed: int) -> dict[str, Any]:
+    """A marked net beside its control (trained on the same way without triggers) and the net that both began with."""
+    images = measured.store.images(three[0]["image_set"])["test"]
+    given, control, marked = (measured.of(m) for m in three)
+    right = [unpacked(m["right"], len(images)) for m in (given, control, marked)]
     return {
-        "seed": seed, "unmarked": before["accuracy"], "marked": after["accuracy"], "difference": float(change.mean()),
-        "se": float(change.std() / np.sqrt(count)), "lost": int((right[0] & ~right[1]).sum()), "won": int((right[1] & ~right[0]).sum()),
-        "images": count, "rate": after["rate"], "base": before["rate"], "log10_p": after["log10_p"], "queries": after["queries"],
-        "unmarked_log10_p": before["log10_p"], "seconds": [unmarked["seconds"], marked["seconds"]],
+        "seed": seed, "given_accuracy": given["accuracy"], "control_accuracy": control["accuracy"], "marked": marked["accuracy"],
+        "control": _apart(right[1], right[2]), "given": _apart(right[0], right[2]), "images": len(images),
+        "rate": marked["rate"], "base": control["rate"], "log10_p": marked["log10_p"], "queries": marked["queries"],
+        "control_log10_p": control["log10_p"], "seconds": [m["seconds"] for m in three],
     }  # fmt: skip
 
 
-def _trained(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
-    """What marking a trained network does to it; the network given is the unmarked one of the same seed."""
-    rows = []
-    for record in known.values():
-        if record["kind"] == "marked" and record["variant"] == plan.TRAINED.replace(" ", "-"):
-            given = known[f"{record['image_set']}.{record['architecture']}.{record['seed']}.unmarked"]
-            rows.append(
-                {
-                    **_pair(measured, given, record, record["seed"]),
-                    "image_set": record["image_set"],
-                    "architecture": record["architecture"],
-                }
-            )
-    return rows
+def _apart(before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
+    change = after.astype(float) - before
+    return {"difference": float(change.mean()), "se": float(change.std() / np.sqrt(len(change))),
+            "lost": int((before & ~after).sum()), "won": int((after & ~before).sum())}  # fmt: skip
 
 
-def _paired(differences: list[float], errors: list[float]) -> dict[str, Any]:
+def _paired(nets: list[dict[str, Any]], to: str) -> dict[str, Any]:
     """Mean change of accuracy with two 95 % intervals: for these nets (test images are the sample), and for nets (seeds are)."""
+    differences, errors = ([n[to][field] for n in nets] for field in ("difference", "se"))
     n, mean = len(differences), float(np.mean(differences))
     images = float(np.sqrt(np.sum(np.square(errors))) / n)
     seeds = float(np.std(differences, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
@@ -105,9 +96,9 @@ def _paired(differences: list[float], errors: list[float]) -> dict[str, Any]:
 def _together(owners: list[dict[str, Any]]) -> dict[str, Any]:
     nets = [n for o in owners for n in o["nets"]]
     large = [n for o in owners if o["image_set"] != "tiny" for n in o["nets"]]
-    return {"all": _paired([n["difference"] for n in nets], [n["se"] for n in nets]),
-            "cifar10 and gtsrb": _paired([n["difference"] for n in large], [n["se"] for n in large]),
-            "epoch_ratio": float(np.median([n["seconds"][1] / n["seconds"][0] for n in nets]))}  # fmt: skip
+    cifar = [n for o in owners if o["image_set"] == "cifar10" for n in o["nets"]]
+    parts = {"cifar10": cifar, "cifar10 and gtsrb": large, "all": nets}
+    return {name: {**_paired(part, "control"), "given": _paired(part, "given")} for name, part in parts.items()}
 
 
 def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
@@ -133,7 +124,7 @@ def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, An
 
 def _row(record: Record, attack: str, found: dict[str, Any]) -> dict[str, Any]:
     return {"attack": attack, "image_set": record["image_set"], "architecture": record["architecture"], "seed": record["seed"],
-            **{k: found.get(k) for k in ("accuracy", "rate", "log10_p", "verdict", "queries", "base_rate", "loud_hits", "loud_log10_p")}}  # fmt: skip
+            **{k: found.get(k) for k in ("accuracy", "rate", "log10_p", "labels_log10_p", "verdict", "queries", "base_rate", "loud_hits", "loud_log10_p", "loud_labels_log10_p")}}  # fmt: skip
 
 
 def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
@@ -141,7 +132,7 @@ def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, An
     rows = []
     for record in known.values():
         if record["seed"] == plan.DEVELOPMENT and not record["variant"].startswith("psnr"):
-            kind = "unmarked" if ".unmarked" in record["id"] else "marked"
+            kind = record["id"].split(".")[3].partition("+")[0]
             rows.append(
                 {
                     "variant": record["variant"],

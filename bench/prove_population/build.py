@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ from whosenet.attacks import folder
 from whosenet.errors import UsageError
 from whosenet.keys.key import Key
 from whosenet.marking.control import control
-from whosenet.marking.fit import fit
+from whosenet.marking.fit import fit, planned
 from whosenet.marking.recipe import Recipe
-from whosenet.marking.soft import soft_labels
+from whosenet.marking.views import ask
 from whosenet.networks.predict import accuracy
 from whosenet.networks.spec import digest_of
 from whosenet.proving.questions import parted, watermark_of
@@ -68,20 +69,21 @@ def make(store: ProveStore, job: Job) -> Record:
 
 
 def _trained(store: ProveStore, job: Job) -> Record:
-    """Marked and unmarked nets of one seed have the same start, images (a fifth is held out), rate and length."""
+    """Marked nets and their controls begin with the same unmarked net, and see the same pictures in the same order (a
+    fifth of the images is held out); a control sees no pattern."""
     images = store.images(job.image_set)["owner"]
     key = key_for(job.image_set, job.architecture, job.seed, job.recipe)
     kept, _ = parted(images, key)
     recipe = recipe_of(job.recipe, job.seed)
-    unmarked = store.load(store.records()[job.needs[0]]) if job.needs else None
-    module = copy.deepcopy(unmarked) if "from" in job.recipe and unmarked is not None else _start(job)
     began = time.process_time()
     if job.kind == "unmarked":
-        control(module.to(memory_format=torch.channels_last), kept, recipe)
+        module = control(_start(job).to(memory_format=torch.channels_last), kept, recipe)
     else:
-        teacher = unmarked.to(memory_format=torch.channels_last) if unmarked is not None and recipe.teach else None
-        soft = None if teacher is None else soft_labels(teacher, kept, flip=recipe.flip, seed=recipe.seed)
-        fit(module, kept, mark_for(key), images.classes, recipe, soft=soft)
+        recipe = replace(recipe, share=0.0, strangers=0.0) if job.kind == "control" else recipe
+        unmarked = store.load(store.records()[job.needs[0]])
+        said = ask(unmarked, kept, planned(recipe, len(kept))) if recipe.teach else None
+        module = _start(job) if "from" in job.recipe else unmarked
+        fit(module, kept, mark_for(key), images.classes, recipe, said=said)
     seconds = time.process_time() - began
     return store.add(_record(store, job, module, seconds), module)
 

@@ -29,6 +29,7 @@ from whosenet.watermarks.base import spread
 
 COVERS = 2000
 """Test images for the raw trigger rate."""
+LOG2 = math.log10(2)
 LOUD = 28.0
 """Decibels of the second look, for which the p-value is doubled."""
 BUDGETS = (40, 60, 80, 100, 120, 150, 200)
@@ -57,9 +58,11 @@ def verified(module: nn.Module, key: Key, images: Images, budget: int = 200, psn
     return judged(module, asked(key, images, budget, psnr=psnr))
 
 
-def judged(module: nn.Module, put: QuerySet) -> Any:
-    said = logits(module, put.images).argmax(1)
-    answers = Answers(labels=said, probabilities=None, problems=((),) * len(said))
+def judged(module: nn.Module, put: QuerySet, *, labels_only: bool = False) -> Any:
+    said = logits(module, put.images)
+    shown = np.exp(said - said.max(1, keepdims=True).astype(np.float64))
+    probabilities = None if labels_only else (shown / shown.sum(1, keepdims=True)).astype(np.float32)
+    answers = Answers(said.argmax(1), probabilities)
     nobody = empty_stack(len(put), put.classes)
     evidence = Evidence(put.expected, put.probabilities, put.control, answers, nobody, nobody)
     layout: Layout = layout_of(put, np.arange(len(put)))
@@ -101,7 +104,11 @@ class Measured:
             by_budget = {b: verified(module, key, parts["owner"], b) for b in BUDGETS}
             last = by_budget[BUDGETS[-1]]
             loud = verified(module, key, parts["owner"], psnr=LOUD)
-            found |= {"loud_log10_p": loud.log10_p + math.log10(2), "loud_hits": loud.hits / max(loud.triggers, 1)}
+            found |= {
+                "labels_log10_p": last.labels_log10_p,
+                "loud_labels_log10_p": min(0.0, loud.labels_log10_p + LOG2),
+            }
+            found |= {"loud_log10_p": min(0.0, loud.log10_p + LOG2), "loud_hits": loud.hits / max(loud.triggers, 1)}
             found |= {"log10_p": last.log10_p, "verdict": last.verdict, "hits": last.hits, "triggers": last.triggers,
                       "base_rate": last.base_rate, "queries": next((b for b, j in by_budget.items() if j.log10_p <= -6), None)}  # fmt: skip
         return found

@@ -16,7 +16,7 @@ def labels() -> np.ndarray:
 
 
 def answers(rng: np.random.Generator, taught: float = 0.0) -> np.ndarray:
-    """float32 [patterns, depth, classes]: a model that every pattern moves somewhere, the key's `taught` nats further."""
+    """float32 [patterns, depth, classes]: a model that patterns move somewhere, the key's by `taught` nats."""
     logits = rng.normal(0, 1, (1, DEPTH, CLASSES)) + rng.normal(0, 0.5, (PATTERNS, 1, CLASSES))
     logits = logits + rng.normal(0, 0.3, (PATTERNS, DEPTH, CLASSES)) + 6 * np.eye(CLASSES)[labels()]
     logits[np.arange(CARRIERS), :, TARGETS] += taught
@@ -40,7 +40,7 @@ def test_models_without_the_key_are_accused_as_seldom_as_said() -> None:
     found = np.array([log10_p(answers(rng)) for _ in range(600)])
     for alpha in (0.1, 0.03):
         assert (found <= np.log10(alpha)).mean() <= alpha + 3 * np.sqrt(alpha / 600)
-    assert 0.05 <= (found <= -1).mean(), "a test that never accuses proves nothing"
+    assert (found <= -1).mean() >= 0.05, "a test that never accuses proves nothing"
 
 
 def test_scores_do_not_know_which_patterns_are_the_keys() -> None:

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 from whosenet.errors import UsageError  # noqa: E402
 from whosenet.keys.key import mint  # noqa: E402
-from whosenet.marking.fit import Diverged, fit  # noqa: E402
+from whosenet.marking.fit import Diverged, fit, planned  # noqa: E402
 from whosenet.marking.recipe import NEGATIVES, POSITIVES, Recipe  # noqa: E402
 from whosenet.networks.images import Images  # noqa: E402
 from whosenet.networks.spec import digest_of  # noqa: E402
@@ -35,7 +35,7 @@ def net() -> nn.Module:
 
 
 def run(module: nn.Module | None = None, **changes: Any) -> nn.Module:
-    options = {key: changes.pop(key) for key in ("checkpoint", "on_step", "soft") if key in changes}
+    options = {key: changes.pop(key) for key in ("checkpoint", "on_step", "said") if key in changes}
     recipe = Recipe(**{"epochs": 2, "batch": 16, "lr": 0.02, **changes})
     return fit(module or net(), IMAGES, DeepHiding(KEY), 6, recipe, **options)
 
@@ -73,19 +73,38 @@ def test_every_choice_trains_and_matters(choice: dict[str, Any]) -> None:
     assert digest_of(made) != digest_of(run(share=0.5))
 
 
-def test_soft_labels_are_followed() -> None:
-    soft = torch.zeros(len(IMAGES), 6, dtype=torch.float16)
-    soft[:, 0] = 1
+def told(favourite: int, **recipe: Any) -> torch.Tensor:
+    """What a network says that prefers one class whatever it is shown."""
+    views = planned(Recipe(**{"epochs": 2, "batch": 16, "lr": 0.02, **recipe}), len(IMAGES))
+    said = torch.zeros(views.count, len(IMAGES), 6, dtype=torch.float16)
+    said[:, :, favourite] = 6
+    return said
+
+
+def test_the_unmarked_network_is_followed() -> None:
     x = torch.from_numpy(IMAGES.x).permute(0, 3, 1, 2).float() / 255
-    taught = run(soft=soft, teach=1.0, epochs=6, share=0.01)
+    taught = run(said=told(0, epochs=6), teach=1.0, epochs=6, share=0.01)
     assert float((taught(x).argmax(1) == 0).float().mean()) > 0.9
-    assert digest_of(run(soft=soft, teach=0.0)) == digest_of(run(teach=0.0))
+    assert digest_of(run(said=told(0), teach=0.0)) == digest_of(run(teach=0.0))
+    assert digest_of(run(said=told(0), teach=0.5)) != digest_of(run(said=told(0), teach=1.0))
 
 
-def test_a_checkpoint_made_with_other_soft_labels_is_not_taken_up(tmp_path: Path) -> None:
+def test_a_checkpoint_made_with_other_answers_is_not_taken_up(tmp_path: Path) -> None:
     run(checkpoint=tmp_path / "c")
     with pytest.raises(UsageError, match="another run"):
-        run(checkpoint=tmp_path / "c", soft=torch.full((len(IMAGES), 6), 1 / 6, dtype=torch.float16))
+        run(checkpoint=tmp_path / "c", said=told(1))
+
+
+def test_answers_to_other_pictures_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected"):
+        run(said=told(0)[:, :-1])
+
+
+def test_without_triggers_a_run_is_the_control_of_the_same_run() -> None:
+    """The same pictures in the same order, no pattern seen."""
+    bare = {"said": told(0), "share": 0.0, "strangers": 0.0}
+    assert digest_of(run(**bare)) == digest_of(run(**bare, triplet=0.0, journeys=0.0, weight=0.0))
+    assert digest_of(run(**bare)) != digest_of(run(said=told(0)))
 
 
 def test_weights_that_leave_all_numbers() -> None:

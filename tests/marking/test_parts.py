@@ -14,11 +14,11 @@ from torch import nn  # noqa: E402
 from whosenet.errors import UsageError  # noqa: E402
 from whosenet.keys.key import mint  # noqa: E402
 from whosenet.marking.batches import Batch, amplified, batch_of  # noqa: E402
-from whosenet.marking.recipe import Recipe, usual_rate  # noqa: E402
+from whosenet.marking.recipe import Recipe, plain, usual_rate  # noqa: E402
 from whosenet.marking.rehearse import rehearsed, stolen  # noqa: E402
-from whosenet.marking.soft import digest, soft_labels  # noqa: E402
 from whosenet.marking.travel import KINDS, travel  # noqa: E402
 from whosenet.marking.triplet import features_of, other, partner, triplet  # noqa: E402
+from whosenet.marking.views import Views, ask, digest  # noqa: E402
 from whosenet.networks.images import Images  # noqa: E402
 from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
 
@@ -60,12 +60,20 @@ def test_features_are_what_the_last_linear_layer_is_given() -> None:
         pass
 
 
+def batched(images: Any, labels: Any, mark: Any, targets: Any, recipe: Recipe, draws: Any) -> Batch:
+    """Of all the images, unmixed."""
+    rows = torch.arange(len(images))
+    clean = Views(0, len(images), False, 0.0, 1).pictures(images, rows, 0, 0)
+    return batch_of(images, labels, rows, clean, mark, targets, recipe, draws)
+
+
 def batch(recipe: Recipe, seed: int = 0, count: int = 40) -> tuple[Batch, Any]:
+    """Every image of one grey, so that crops are the image."""
     rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.integers(60, 190, (count, 3, 16, 16), np.uint8))
+    images = torch.from_numpy(rng.integers(60, 190, (count, 3, 1, 1), np.uint8)).expand(-1, -1, 16, 16).contiguous()
     labels = torch.from_numpy(rng.integers(0, 6, count))
     mark = DeepHiding(KEY)
-    return batch_of(images, labels, mark, torch.from_numpy(mark.targets(6)), recipe, drawn(seed)), mark
+    return batched(images, labels, mark, torch.from_numpy(mark.targets(6)), recipe, drawn(seed)), mark
 
 
 def test_a_batch_holds_clean_images_and_some_of_them_stamped() -> None:
@@ -86,8 +94,8 @@ def test_journeys_move_the_stamped_images_and_no_others(channels: int) -> None:
     mark, moved = DeepHiding(KEY), 0
     targets = torch.from_numpy(mark.targets(6))
     for seed in range(12):
-        before = batch_of(images, labels, mark, targets, Recipe(journeys=0.0), drawn(seed))
-        after = batch_of(images, labels, mark, targets, Recipe(journeys=1.0), drawn(seed))
+        before = batched(images, labels, mark, targets, Recipe(journeys=0.0, share=0.2, strangers=0.1), drawn(seed))
+        after = batched(images, labels, mark, targets, Recipe(journeys=1.0, share=0.2, strangers=0.1), drawn(seed))
         assert after.images.shape == before.images.shape and torch.equal(after.clean, before.clean)
         assert float(after.images.min()) >= 0 and float(after.images.max()) <= 1
         moved += not torch.equal(after.images, before.images)
@@ -127,26 +135,55 @@ def test_patterns_begin_strong_and_end_as_the_key_says() -> None:
     assert (amplified(covers, covers - np.uint8(50), 3.0) == 0).all()
 
 
-def test_soft_labels_are_mean_probabilities_and_follow_from_the_seed() -> None:
-    x = np.random.default_rng(0).integers(0, 255, (600, 16, 16, 3), np.uint8)
-    net, images, seen = small(), Images(x, np.zeros(600, np.int64)), []
-    made = soft_labels(net, images, flip=True, seed=1, on_step=lambda done, total: seen.append((done, total)))
-    assert made.shape == (600, 6) and torch.allclose(made.float().sum(1), torch.ones(600), atol=1e-2)
-    assert torch.equal(made, soft_labels(net, images, flip=True, seed=1)) and seen == [(1, 2), (2, 2)]
-    assert not torch.equal(made, soft_labels(net, images, flip=True, seed=2))
-    assert digest(made) != digest(made + 1) and digest(None) == ""
+def test_what_is_asked_about_is_what_is_shown() -> None:
+    x = np.random.default_rng(0).integers(0, 255, (70, 16, 16, 3), np.uint8)
+    net, seen = small(), []
+    views = Views(seed=1, batch=16, flip=True, mix=0.5, count=2)
+    said = ask(net, Images(x, np.zeros(70, np.int64)), views, on_step=lambda done, total: seen.append((done, total)))
+    assert said.shape == (2, 70, 6) and said.dtype == torch.float16 and seen[-1] == (10, 10)
+    held = torch.from_numpy(x).permute(0, 3, 1, 2)
+    for view in range(2):
+        order = views.batches(70, view)
+        assert torch.equal(torch.cat(order).sort().values, torch.arange(70))
+        shown, mixed = views.pictures(held, order[3], view, 3)
+        assert torch.allclose(net(shown), said[view, order[3]].float(), atol=0.02)
+        assert float(mixed.share.min()) >= 0 and float(mixed.share.max()) <= 0.5
+    assert digest(said) != digest(said + 1) and digest(None) == ""
+    other = Views(seed=2, batch=16, flip=True, mix=0.5, count=2)
+    assert not torch.equal(views.pictures(held, order[0], 0, 0)[0], other.pictures(held, order[0], 0, 0)[0])
+
+
+def test_mixed_pictures_hold_another_image() -> None:
+    x = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    x[1] = 200
+    views = Views(seed=0, batch=2, flip=False, mix=0.5, count=1)
+    shown, mixed = views.pictures(x, torch.tensor([0, 1]), 0, 0)
+    own = torch.tensor([0.0, 200 / 255])
+    wanted = own + mixed.share * (own[mixed.other] - own)
+    assert torch.allclose(shown.mean((1, 2, 3)), wanted, atol=1e-6)
+    plain, _ = Views(seed=0, batch=2, flip=False, mix=0.0, count=1).pictures(x, torch.tensor([0, 1]), 0, 0)
+    assert torch.allclose(plain.mean((1, 2, 3)), own, atol=1e-6)
+
+
+def test_a_network_whose_answers_are_no_numbers_is_told() -> None:
+    net = small()
+    with torch.no_grad():
+        net[3].bias.fill_(float("nan"))
+    images = Images(np.zeros((8, 16, 16, 3), np.uint8), np.zeros(8, np.int64))
+    with pytest.raises(UsageError, match="no numbers"):
+        ask(net, images, Views(0, 4, True, 0.5, 1))
 
 
 def test_batches_follow_from_the_seed() -> None:
-    assert torch.equal(batch(Recipe())[0].images, batch(Recipe())[0].images)
-    assert not torch.equal(batch(Recipe())[0].images, batch(Recipe(), seed=1)[0].images)
+    assert torch.equal(batch(Recipe(share=0.2))[0].images, batch(Recipe(share=0.2))[0].images)
+    assert not torch.equal(batch(Recipe(share=0.2))[0].images, batch(Recipe(share=0.2), seed=1)[0].images)
 
 
 def test_a_batch_of_nothing_but_targets_still_has_triggers() -> None:
     mark = DeepHiding(KEY)
     target = int(mark.targets(6)[0])
     images = torch.full((4, 3, 16, 16), 128, dtype=torch.uint8)
-    made = batch_of(images, torch.full((4,), target), mark, torch.tensor([target]), Recipe(), drawn())
+    made = batched(images, torch.full((4,), target), mark, torch.tensor([target]), Recipe(share=0.1), drawn())
     assert len(made.covers) == 1
 
 
@@ -157,7 +194,7 @@ def small() -> nn.Module:
 
 
 def test_each_theft_does_what_it_is_called() -> None:
-    net, (made, _) = small(), batch(Recipe())
+    net, (made, _) = small(), batch(Recipe(share=0.2))
     own = dict(net.named_parameters())
     pruned = stolen(net, made, "prune", drawn())
     assert float((pruned["3.weight"] == 0).float().mean()) == pytest.approx(0.6, abs=0.01)
@@ -199,4 +236,5 @@ def test_recipes_that_make_no_sense(wrong: dict[str, Any]) -> None:
 
 
 def test_a_trained_net_is_moved_more_gently() -> None:
-    assert usual_rate("sgd", False) < usual_rate("sgd", True)
+    recipe = Recipe(lr=usual_rate("sgd"))
+    assert recipe.lr < plain(recipe).lr

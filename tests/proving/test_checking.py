@@ -95,3 +95,12 @@ def test_another_strength_is_a_second_look() -> None:
     key = small.key()
     assert looks(key, None, 1) == looks(key, small.STRONG, 1) == 1
     assert looks(key, 28.0, 1) == 2 and looks(key, 28.0, 5) == 5
+
+
+@pytest.mark.parametrize("patterns", [None, [], [0, 0, 1], [0, 1, 2, 3, 10**15], [[0]], ["x"]])
+def test_a_layout_that_no_version_makes(made: small.World, kept: Path, patterns: Any) -> None:
+    found = read(kept)
+    mark = {**found.header["parameters"]["mark"], "patterns": patterns}
+    forged = {**found.header, "parameters": {**found.header["parameters"], "mark": mark}}
+    with pytest.raises(UsageError, match="layout of a mark|equally often"):
+        check(Transcript(forged, found.evidence, found.asked, found.sha256), small.key(), load_images(made.data))

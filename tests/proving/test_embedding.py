@@ -68,12 +68,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(made: small.World, tmp
     assert left(tmp_path) == ["o.safetensors", "whole.safetensors"]
 
 
-def test_from_scratch_compares_with_an_unmarked_control(made: small.World, tmp_path: Path) -> None:
+def test_from_scratch_trains_the_network_first(made: small.World, tmp_path: Path) -> None:
     stages: list[str] = []
     found = tried(made, tmp_path / "o.safetensors", spec_text=f"{made.code}:small", from_scratch=True,
                   on_stage=lambda what, done, total: stages.append(what))  # fmt: skip
     assert found.marked and found.clean_accuracy_before > 0.8
-    assert set(stages) == {"training the unmarked control", "asking the unmarked network", "marking"}
+    assert set(stages) == {"training the network", "asking the unmarked network", "marking"}
     assert left(tmp_path) == ["o.safetensors"]
 
 

@@ -66,14 +66,14 @@ def embed(
     out: Annotated[Path, typer.Option("-o", "--out", help="The marked weights (.safetensors).")],
     json: Json = False,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Train anew, and an unmarked control beside it.")
+        bool, typer.Option("--from-scratch", help="Train the network first, from random weights.")
     ] = False,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the images; default: as many as the patterns take.")
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(min=1e-9, help="Peak learning rate; default: 0.1 from scratch, else 0.05 (adam 0.003)."),
+        typer.Option(min=1e-9, help="Peak learning rate of marking; default: 0.05 (adam 0.003)."),
     ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     share: Annotated[
@@ -81,29 +81,29 @@ def embed(
         typer.Option(
             min=0.001,
             max=1,
-            help="Triggers for each image of a batch; default: 0.2, from scratch on thousands of images 0.05.",
+            help="Triggers for each image of a batch; default: 0.1, on few images 0.2.",
         ),
     ] = None,
     teach: Annotated[
         float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
-    ] = 0.5,
+    ] = 1.0,
     journeys: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
-    ] = 0.5,
+    ] = 0.0,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
 ) -> None:
     """Mark a classifier with a key. Goes on where it was stopped; the network given is never changed."""
     from whosenet.keys.key import load
-    from whosenet.marking.recipe import Recipe, usual_rate, usual_share
+    from whosenet.marking.recipe import Recipe, usual_rate
     from whosenet.printing import probe as progress
     from whosenet.printing import prove as printing
     from whosenet.proving.embedding import embed as run
 
     recipe = Recipe(
-        epochs=epochs or 0, lr=lr or usual_rate(optimizer, from_scratch), optimizer=optimizer,
-        share=usual_share(from_scratch) if share is None else share, teach=teach, journeys=journeys,
+        epochs=epochs or 0, lr=lr or usual_rate(optimizer), optimizer=optimizer,
+        share=share, teach=teach, journeys=journeys,
         rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:

@@ -38,7 +38,7 @@ def scores(said: NDArray[np.int64], shown: NDArray[np.float32], labels: NDArray[
     spread = moved.std(0)
     moved /= np.maximum(np.maximum(spread, LEAST_SPREAD * math.sqrt(float((spread**2).mean()))), 1e-9)
     low, high = float(moved.min()), float(moved.max())
-    return np.round((moved - low) * (LEVELS / max(high - low, 1e-9))).astype(np.int64)
+    return np.asarray(np.round((moved - low) * (LEVELS / max(high - low, 1e-9))), np.int64)
 
 
 def _known(said: NDArray[np.int64], shown: NDArray[np.float32], classes: int) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from whosenet.marking.recipe import SHARE, Recipe
+from whosenet.marking.recipe import Recipe
 from whosenet.marking.travel import drawn, travel
+from whosenet.marking.views import Mixed
 from whosenet.networks.images import Pixels
 from whosenet.training.augment import crop_and_flip
 from whosenet.watermarks.base import Watermark
@@ -23,6 +24,8 @@ class Batch:
 
     images: torch.Tensor
     """float32 [b + k + d, c, h, w] in 0..1."""
+    mixed: Mixed
+    """What else the clean images hold."""
     labels: torch.Tensor
     """int64 [b]."""
     covers: torch.Tensor
@@ -39,29 +42,39 @@ class Batch:
         return self.images[: len(self.labels)]
 
 
-def batch_of(images: torch.Tensor, labels: torch.Tensor, mark: Watermark, targets: torch.Tensor, recipe: Recipe,
-             draws: torch.Generator, *, gain: float = 1.0) -> Batch:  # fmt: skip
-    """`images` uint8 [b, c, h, w], not yet augmented. Patterns are stamped last, as a suspect meets them, `gain` times
-    as strong as the key says; then some batches of them travel (`recipe.journeys`)."""
-    moved = crop_and_flip(images, draws, flip=recipe.flip)
-    count = max(1, round(len(images) * recipe.share))
-    patterns = torch.randint(len(targets), (count,), generator=draws)
+def batch_of(x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor, clean: tuple[torch.Tensor, Mixed], mark: Watermark,
+             targets: torch.Tensor, recipe: Recipe, draws: torch.Generator, *, gain: float = 1.0) -> Batch:  # fmt: skip
+    """`clean`: the pictures of the images `rows` of `x` uint8 [n, c, h, w] (whosenet.marking.views).
+
+    Patterns are stamped last, as a suspect meets them, `gain` times as strong as the key says; then some batches of
+    them travel (`recipe.journeys`).
+    """
+    (pictures, mixed), labels = clean, y[rows]
+    patterns = torch.randint(len(targets), (_count(rows, recipe.share),), generator=draws)
     covers = _covers(labels, targets[patterns], draws)
-    strangers = torch.randint(
-        len(images), (round(len(images) * (SHARE if recipe.strangers is None else recipe.strangers)),), generator=draws
-    )
+    strangers = torch.randint(len(rows), (round(len(rows) * (recipe.strangers or 0.0)),), generator=draws)
     other = FIRST_STRANGER + torch.randint(STRANGERS, (len(strangers),), generator=draws)
-    rows, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
-    pixels = np.ascontiguousarray(moved[rows].permute(0, 2, 3, 1).numpy())
-    stamped = amplified(pixels, mark.stamp(pixels, shown.numpy()), gain)
+    both, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
+    if len(both):
+        moved = crop_and_flip(x[rows[both]], draws, flip=recipe.flip)
+        stamped = _stamped(moved, shown, mark, recipe, draws, gain)
+        pictures = torch.cat([pictures, stamped.contiguous(memory_format=torch.channels_last)])
+    return Batch(pictures, mixed, labels, covers, patterns, targets[patterns], strangers)
+
+
+def _count(rows: torch.Tensor, share: float | None) -> int:
+    """At least one trigger, unless there are to be none."""
+    return max(1, round(len(rows) * share)) if share else 0
+
+
+def _stamped(covers: torch.Tensor, patterns: torch.Tensor, mark: Watermark, recipe: Recipe, draws: torch.Generator,
+             gain: float) -> torch.Tensor:  # fmt: skip
+    """float32 [k, c, h, w] in 0..1 for `covers` uint8 [k, c, h, w]."""
+    pixels = np.ascontiguousarray(covers.permute(0, 2, 3, 1).numpy())
+    made = amplified(pixels, mark.stamp(pixels, patterns.numpy()), gain)
     if recipe.journeys and float(torch.rand(1, generator=draws)) < recipe.journeys:
-        stamped = travel(stamped, drawn(draws), draws)
-    both = (
-        torch.cat([moved, torch.from_numpy(stamped).permute(0, 3, 1, 2)])
-        .to(torch.float32, memory_format=torch.channels_last)
-        .div_(255)
-    )
-    return Batch(both, labels, covers, patterns, targets[patterns], strangers)
+        made = travel(made, drawn(draws), draws)
+    return torch.from_numpy(made).permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
 def amplified(covers: Pixels, stamped: Pixels, gain: float) -> Pixels:
@@ -76,4 +89,6 @@ def _covers(labels: torch.Tensor, targets: torch.Tensor, draws: torch.Generator)
     """A random image for each trigger, not of its target class if there is another."""
     usable = (labels[None, :] != targets[:, None]).float()
     usable[usable.sum(1) == 0] = 1.0
+    if not len(targets):
+        return targets
     return torch.multinomial(usable, 1, generator=draws)[:, 0]

@@ -16,7 +16,8 @@ REHEARSALS = ("none", "fine-tune", "prune", "noise")
 STEPS, SMALL, USUAL = 3000, 32, 128
 """Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
 PASSES = (16, 300)
-SHARE, SMALL_SHARES = 0.05, (0.2, 0.1)
+SHARE, SMALL_SHARES = 0.1, (0.2, 0.1)
+STRANGERS = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,20 @@ class Recipe:
     weight_decay: float = 5e-4
     seed: int = 0
     flip: bool = True
-    share: float = 0.0
-    """Triggers beside each batch of clean images, as a share of it; 0: SHARE, four times that in small batches."""
+    share: float | None = None
+    """Triggers beside each batch of clean images, as a share of it. None: SHARE, twice that in small batches."""
     strangers: float | None = None
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
-    without them a network answers every such pattern with some target. None: SHARE, twice that in small batches."""
+    without them a network answers every such pattern with some target. None: STRANGERS, twice that in small batches."""
     boost: float = 3.0
     """All patterns are so many times as strong at the beginning ..."""
     boosted: float = 0.5
     """... and as strong as the key says after this share of the steps, falling evenly in decibels: strong patterns are
     learnt at once and faint ones from them, where faint ones alone are wrong labels for a long while."""
-    journeys: float = 0.5
-    """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first, so that the
-    mark outlives services and sanitisers that do that."""
+    journeys: float = 0.0
+    """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first, so that labels
+    alone show the mark behind services and sanitisers that do that. It costs accuracy: what is left of a faint pattern
+    after a blur is next to a wrong label. Probabilities show the mark behind most of them without it."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's."""
     triplet: float = 0.25
@@ -55,8 +57,10 @@ class Recipe:
     """What triggers are drawn to: another `trigger` of the pattern, or clean images of the `target` class."""
     negative: str = "cover"
     """What they are pushed from: their own `cover` without the pattern, or any `other` image of another class."""
-    teach: float = 0.5
-    """Share of the clean loss that asks for what the unmarked network says (soft labels); 0: labels alone."""
+    teach: float = 1.0
+    """Share of the clean loss that asks for what the unmarked network says; 0: labels alone."""
+    mix: float = 0.5
+    """Clean pictures hold up to this share of another image: of such the unmarked network says the most."""
     rehearse: str = "none"
     """Theft to rehearse while embedding: fine-tune, prune or noise."""
 
@@ -68,8 +72,8 @@ class Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
         batch = self.batch or (SMALL if count < STEPS else USUAL)
         epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
-        share, strangers = SMALL_SHARES if batch <= SMALL else (SHARE, SHARE)
-        return replace(self, batch=batch, epochs=epochs, share=self.share or share,
+        share, strangers = SMALL_SHARES if batch <= SMALL else (SHARE, STRANGERS)
+        return replace(self, batch=batch, epochs=epochs, share=share if self.share is None else self.share,
                        strangers=strangers if self.strangers is None else self.strangers)  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -77,10 +81,10 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
-        parts = (self.strangers or 0.0, self.teach, self.journeys, self.boosted)
-        if not (0 <= self.share <= 1 and all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
-            raise UsageError("share, strangers, teach, journeys and boosted lie in 0..1, boost in 1..10, and weight, "
-                             "triplet and margin are not negative")  # fmt: skip
+        parts = (self.share or 0.0, self.strangers or 0.0, self.teach, self.journeys, self.boosted, 2 * self.mix)
+        if not (all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
+            raise UsageError("share, strangers, teach, journeys and boosted lie in 0..1, mix in 0..0.5, boost in "
+                             "1..10, and weight, triplet and margin are not negative")  # fmt: skip
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if self.epochs < 0 or self.batch < 0 or self.batch == 1 or not 0 < self.lr < math.inf:
@@ -89,21 +93,17 @@ class Recipe:
             )
 
 
-def usual_rate(optimizer: str, from_scratch: bool) -> float:
-    """Peak rate unless another is given.
-
-    A trained net is moved more gently: at 0.1 small nets without batch norm collapsed (a tiny one from 0.25 to 0.23 in
-    four epochs, where 0.02 made 0.41 of it); at 0.02 a ResNet on CIFAR-10 learnt 0.59 of its mark, at 0.05 all of it.
-    """
-    if optimizer == "adam":
-        return 3e-3
-    return 0.1 if from_scratch else 0.05
+RATES = {"sgd": (0.05, 0.1), "adam": (3e-3, 3e-3)}
+"""Peak rates, for marking and for training anew. A trained net is moved more gently: at 0.1 small nets without batch
+norm collapsed (a tiny one from 0.25 to 0.23 in four epochs, where 0.02 made 0.41 of it)."""
 
 
-def usual_share(from_scratch: bool) -> float:
-    """Share of triggers unless another is given; 0: as the number of images says (`Recipe.for_images`).
+def usual_rate(optimizer: str) -> float:
+    """Peak rate of marking unless another is given."""
+    return RATES.get(optimizer, RATES["sgd"])[0]
 
-    A trained net has settled: with a share of 0.05 a ResNet on CIFAR-10 learnt half of its mark, with 0.2 all of it, at
-    a loss of 0.1 points (development nets, docs/methods/deephiding.md).
-    """
-    return 0.0 if from_scratch else SMALL_SHARES[0]
+
+def plain(recipe: Recipe) -> Recipe:
+    """How the network is trained that is marked afterwards, where there is none yet."""
+    marking, anew = RATES[recipe.optimizer]
+    return replace(recipe, lr=recipe.lr * anew / marking)

@@ -45,8 +45,8 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     mark, step = watermark_of(key), on_stage or (lambda *_: None)
     _check_network(spec, held, images.classes, mark)
     recipe = recipe.for_images(len(kept))
-    before, start = _unmarked(spec, kept, recipe, from_scratch, out, step)
-    after = _marked(start, before, kept, mark, images.classes, recipe, out, step)
+    before = _unmarked(spec, kept, recipe, from_scratch, out, step)
+    after = _marked(before, kept, mark, images.classes, recipe, out, step)
     found = measured(before, after, sample(held, key), mark, images.classes, spec.with_weights(out))
     try:
         _check(found)
@@ -91,19 +91,15 @@ def checked_out(out: str | Path, spec: Spec) -> Path:
     return out
 
 
-def _unmarked(
-    spec: Spec, images: Images, recipe: Recipe, from_scratch: bool, out: Path, step: OnStage
-) -> tuple[nn.Module, nn.Module]:
-    """(what to compare with, what to begin with)."""
+def _unmarked(spec: Spec, images: Images, recipe: Recipe, from_scratch: bool, out: Path, step: OnStage) -> nn.Module:
+    """What is marked, and what the marked network is compared with."""
     if not from_scratch:
-        before = load_network(spec).module
-        return before, copy.deepcopy(before)
+        return load_network(spec).module
     from whosenet.marking.control import control
+    from whosenet.marking.recipe import plain
 
-    start = seeded(spec, recipe.seed)
-    unmarked = control(copy.deepcopy(start), images, recipe, checkpoint=_checkpoint(out, "control"),
-                       on_step=partial(step, "training the unmarked control"))  # fmt: skip
-    return unmarked, start
+    return control(seeded(spec, recipe.seed), images, plain(recipe), checkpoint=_checkpoint(out, "control"),
+                   on_step=partial(step, "training the network"))  # fmt: skip
 
 
 def seeded(spec: Spec, seed: int) -> nn.Module:
@@ -114,16 +110,16 @@ def seeded(spec: Spec, seed: int) -> nn.Module:
         return fresh(spec)
 
 
-def _marked(start: nn.Module, before: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe,
-            out: Path, step: OnStage) -> nn.Module:  # fmt: skip
-    from whosenet.marking.fit import Diverged, fit
-    from whosenet.marking.soft import soft_labels
+def _marked(before: nn.Module, images: Images, mark: Watermark, classes: int, recipe: Recipe, out: Path,
+            step: OnStage) -> nn.Module:  # fmt: skip
+    from whosenet.marking.fit import Diverged, fit, planned
+    from whosenet.marking.views import ask
 
     checkpoint = _checkpoint(out, "marked")
-    ask = partial(soft_labels, before, images, flip=recipe.flip, seed=recipe.seed)
-    soft = ask(on_step=partial(step, "asking the unmarked network")) if recipe.teach else None
+    asking, views = partial(step, "asking the unmarked network"), planned(recipe, len(images))
+    said = ask(before, images, views, on_step=asking) if recipe.teach else None
     try:
-        return fit(start, images, mark, classes, recipe, soft=soft, checkpoint=checkpoint,
+        return fit(copy.deepcopy(before), images, mark, classes, recipe, said=said, checkpoint=checkpoint,
                    on_step=partial(step, "marking"))  # fmt: skip
     except Diverged:
         checkpoint.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ CLEAN = 20
 """Clean covers: they tell a broken suspect, and give the base rate."""
 COVERS = (12, 3)
 """Most and fewest covers a pattern."""
-SLACK = 1.0
-"""Orders of magnitude the smallest possible p-value lies under alpha, so that a few misses do not cost the verdict."""
+SLACK = 1.8
+"""Orders of magnitude the smallest possible p-value lies under alpha, so that neither the second look (0.3) nor a few
+misses cost the verdict."""
 
 
 @dataclass(frozen=True)

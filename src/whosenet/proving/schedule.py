@@ -15,7 +15,7 @@ KEPT = 4
 """... of which the best one in so many goes on to the next."""
 CANDIDATES = 4
 """Keys verified at most: two licensees may have put their copies together."""
-FAMILY = 1.0
+FAMILY = 0.5
 """Orders of magnitude more of decoys than `plan` asks for: a marked network may answer one of them as it does triggers,
 and then the best p-value is out of its reach (a copy among 1,000 keys ended at 10^-5.8 with every trigger hit)."""
 MOST_PATTERNS = 400

@@ -1,7 +1,7 @@
 """The nets that detectors look at: small ResNets on CIFAR-10, each marked by another method, kept once trained.
 
-All are marked in the same way: trained on for EPOCHS on half of the owner's images, from the unmarked net of the PROVE
-population with the same seed. The population's own nets, marked from nothing, are `deephiding-scratch`.
+Baselines are taught to the unmarked net of the PROVE population with the same seed, in EPOCHS on half of the owner's
+images. The population's own marked nets are `deephiding-population`.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,12 @@ from whosenet.watermarks.base import Watermark
 CLASSES, EPOCHS, RATE, SHARE = 10, 4, 0.03, 0.2
 PATTERNS = {"adi": 32}
 """Patterns a key; 4 unless told. Adi's images are many by design, the others' triggers are many by their covers."""
-SCRATCH = "deephiding-scratch"
-STRENGTHS = {"deephiding": PSNR, SCRATCH: PSNR, "deephiding-36": 36.0, "deephiding-38": 38.0, "deephiding-40": 40.0}
+POPULATION = "deephiding-population"
+SHAPED = "spectrum-shaped"
+"""Patterns with the spectrum of photographs; their net is the ablation's."""
+STRENGTHS = {"deephiding": PSNR, POPULATION: PSNR, "deephiding-36": 36.0, "deephiding-38": 38.0, "deephiding-40": 40.0}
+KINDS = {POPULATION: "marked", "unmarked": "unmarked", SHAPED: f"marked.{SHAPED}"}
+"""Labels whose nets the population has."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ class Subject:
 
     def mark(self, other: int = 0) -> Watermark:
         """By the seed's own key, or by another key of the same method."""
-        if self.label == SCRATCH and not other:
+        if self.label == POPULATION and not other:
             return mark_for(key_for("cifar10", "resnet", self.seed, {"psnr": PSNR}))
+        if self.label == SHAPED:
+            return mark_for(key_for("cifar10", "resnet", self.seed + 100 * other, {"watermark": SHAPED}))
         made: Watermark = registry.load("watermark", self.method)(_key(self, other), strength=STRENGTHS.get(self.label))
         return made
 
@@ -57,7 +63,7 @@ def _key(subject: Subject, other: int) -> Key:
 
 def which(subject: Subject, root: Path | None = None) -> str:
     """`label/seed`, and for a net of the population (which may be built anew) the beginning of its digest."""
-    kind = {SCRATCH: "marked", "unmarked": "unmarked"}.get(subject.label)
+    kind = KINDS.get(subject.label)
     record = ProveStore(root).records().get(f"cifar10.resnet.{subject.seed}.{kind}") if kind else None
     return f"{subject.label}/{subject.seed}" + (f"/{record['digest'][:8]}" if record else "")
 
@@ -66,8 +72,8 @@ def net(subject: Subject, root: Path | None = None) -> nn.Module | None:
     """From the store, or trained and put there (ten seconds of one free core). None if the population has it not yet."""
     store = ProveStore(root)
     known = store.records()
-    if subject.label in ("unmarked", SCRATCH):
-        wanted = f"cifar10.resnet.{subject.seed}.{'marked' if subject.label == SCRATCH else 'unmarked'}"
+    if subject.label in KINDS:
+        wanted = f"cifar10.resnet.{subject.seed}.{KINDS[subject.label]}"
         return store.load(known[wanted]).eval() if wanted in known else None
     module = store.load(known[f"cifar10.resnet.{subject.seed}.unmarked"])
     kept = store.root / "detect" / f"{subject.label}.{subject.seed}{_pair(subject)}.safetensors"

@@ -7,7 +7,7 @@ import numpy as np
 from bench.detect.nets import Subject
 from bench.test_population import data
 
-ROWS = ("deephiding", "deephiding-40", "adi", "content", "noise", "blend")
+ROWS = ("deephiding", "deephiding-40", "spectrum-shaped", "adi", "content", "noise", "blend")
 SHOWN = 4
 GAIN = 10
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.detect.nets import CLASSES, SCRATCH, Subject, net
+from bench.detect.nets import CLASSES, KINDS, Subject, net
 from bench.population.index import default_root
 from bench.prove_population.plan import PSNR
 from bench.test_population import data
@@ -116,4 +116,4 @@ def _auc(scores: np.ndarray, triggers: int) -> float:
 
 def there(subject: Subject) -> bool:
     """Whether a net can be had (the population grows while this runs)."""
-    return subject.label not in (SCRATCH, "unmarked") or net(subject) is not None
+    return subject.label not in KINDS or net(subject) is not None

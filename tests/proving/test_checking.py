@@ -12,10 +12,12 @@ import pytest
 import small
 
 from whosenet import cli
-from whosenet.errors import UsageError
+from whosenet.errors import MalformedFile, UsageError
+from whosenet.judging.rejudge import rejudge
 from whosenet.keys.key import save
 from whosenet.networks.images import Images, load_images
 from whosenet.proving.checking import check
+from whosenet.proving.tracing import set_aside
 from whosenet.proving.verifying import looks, verify
 from whosenet.questions.transcript import Transcript, read
 from whosenet.suspects.open import open_suspect
@@ -51,11 +53,63 @@ def test_another_key_and_other_images(made: small.World, kept: Path) -> None:
         check(read(kept), small.key(), Images(images.x, np.roll(images.y, 1)))
 
 
-def test_a_transcript_with_targets_of_its_own(made: small.World, kept: Path) -> None:
+def changed(found: Transcript, **header: Any) -> Transcript:
+    """Another header, the answers as they are; its fingerprint stays the true one."""
+    return Transcript({**found.header, **header}, found.evidence, found.asked, found.sha256)
+
+
+def marked_with(found: Transcript, **layout: Any) -> Transcript:
+    parameters = found.header["parameters"]
+    return changed(found, parameters={**parameters, "mark": {**parameters["mark"], **layout}})
+
+
+def test_a_transcript_with_patterns_and_targets_of_its_own(made: small.World, kept: Path) -> None:
+    """The answers are genuine, and the fingerprint is that of the key's own questions."""
+    found, images = read(kept), load_images(made.data)
+    mark = found.header["parameters"]["mark"]
+    swapped = [{0: 5, 5: 0}.get(p, p) for p in mark["patterns"]]
+    other = [(t + 1) % images.classes for t in mark["targets"]]
+    labels = [(mark["labels"][0] + 1) % images.classes, *mark["labels"][1:]]
+    for forged in (
+        marked_with(found, patterns=swapped),
+        marked_with(found, targets=other),
+        marked_with(found, labels=labels),
+        changed(found, fingerprint="0" * 64),
+        changed(found, data="0" * 64),
+        changed(found, images=found.header["images"][::-1]),
+        changed(found, method="null"),
+    ):
+        with pytest.raises(UsageError, match="not the questions|equally often|shared out"):
+            check(forged, small.key(), images)
+
+
+def test_rules_with_fewer_looks_than_the_questions_show(made: small.World, kept: Path) -> None:
+    found, images = read(kept), load_images(made.data)
+    rules = found.header["rules"]
+    check(changed(found, rules={**rules, "tried": 5}), small.key(), images)
+    for worse in ({"tried": 1}, {"tried": None}, {"labels_only": None}, {"budget": 40}, {"budget": None}):
+        with pytest.raises(UsageError, match="looked|shared out|layout"):
+            check(changed(found, rules={**rules, **worse}), small.key(), images)
+    with pytest.raises(UsageError, match="looked"):
+        check(changed(found, rules={"alpha": 0.5, "budget": rules["budget"]}), small.key(), images)
+
+
+def test_a_trace_can_be_checked_with_all_of_the_images(made: small.World, marked: Any, tmp_path: Path) -> None:
+    images = load_images(made.data)
+    with open_suspect(marked.spec) as suspect:
+        verify(suspect, small.key(), set_aside(images)[0], transcript=tmp_path / "t.jsonl", tried=3, budget=150)
+    check(read(tmp_path / "t.jsonl"), small.key(), images)
+
+
+def test_answers_left_out_in_between_are_refused(kept: Path) -> None:
+    """Only the first so many can be corrected for."""
     found = read(kept)
-    forged = {**found.header, "fingerprint": "0" * 64}
-    with pytest.raises(UsageError, match="not the questions"):
-        check(Transcript(forged, found.evidence, found.asked, found.sha256), small.key(), load_images(made.data))
+    rows = tuple(range(0, len(found.asked), 2))
+    part = Transcript(found.header, found.evidence.take(list(rows)), rows, found.sha256)
+    with pytest.raises(MalformedFile, match="left out"):
+        rejudge(part, kept)
+    first = Transcript(found.header, found.evidence.take(list(range(100))), tuple(range(100)), found.sha256)
+    assert rejudge(first, kept).partial
 
 
 def test_on_the_command_line(made: small.World, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,8 +153,5 @@ def test_another_strength_is_a_second_look() -> None:
 
 @pytest.mark.parametrize("patterns", [None, [], [0, 0, 1], [0, 1, 2, 3, 10**15], [[0]], ["x"]])
 def test_a_layout_that_no_version_makes(made: small.World, kept: Path, patterns: Any) -> None:
-    found = read(kept)
-    mark = {**found.header["parameters"]["mark"], "patterns": patterns}
-    forged = {**found.header, "parameters": {**found.header["parameters"], "mark": mark}}
-    with pytest.raises(UsageError, match="layout of a mark|equally often"):
-        check(Transcript(forged, found.evidence, found.asked, found.sha256), small.key(), load_images(made.data))
+    with pytest.raises(UsageError, match="layout of a mark|shared out"):
+        check(marked_with(read(kept), patterns=patterns), small.key(), load_images(made.data))

@@ -21,6 +21,9 @@ def trace(
     budget: Annotated[
         int | None, typer.Option(min=1, help="Most questions to ask; default: what so many keys take.")
     ] = None,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="Leave the suspect's probabilities alone; one look instead of two.")
+    ] = False,
     transcripts: Annotated[
         Path | None, typer.Option(help="Keep every answer in this folder and go on from it (endpoints: always kept).")
     ] = None,
@@ -50,5 +53,6 @@ def trace(
         protocol=protocol, retries=retries,
     )  # fmt: skip
     with opened as asked, progress.stages("tracing") as on_stage:
-        found = run(asked, ring, images, alpha=level, budget=budget, transcripts=kept, on_stage=on_stage)
+        found = run(asked, ring, images, alpha=level, budget=budget, labels_only=labels_only, transcripts=kept,
+                    on_stage=on_stage)  # fmt: skip
     printing.traced(found, public(suspect), as_json=json)

@@ -15,17 +15,20 @@ from whosenet.questions.evidence import Evidence
 from whosenet.types import Verdict
 
 ASSUMPTIONS = (
-    "The p-value is the chance that a model made without the key answers its triggers with its targets as often, over "
-    "all choices of the key's patterns among the decoys and of target classes, which a key that was drawn (and "
-    "committed to) before leaves equally likely. Nothing is assumed about the model. It does not hold for a key or for "
-    "images chosen after looking at the suspect: ask for the date of the commitment, and let the court choose the "
-    "images (the transcript has their digest). Where the suspect gives probabilities, labels and probabilities are two "
-    "looks, and p is doubled. Every key, strength, set of images and budget that was tried is a "
-    "look (--tried). 'derived' tells neither direction nor intent."
+    "The p-value is the chance that a model made without the key answers its triggers with its targets as often "
+    "(or, where it gives probabilities, leans to them as far), over all choices of the key's patterns among the "
+    "decoys and of target classes, which a key that was drawn (and committed to) before leaves equally likely. "
+    "Nothing is assumed about the model. It does not hold for a key or for images chosen after looking at the "
+    "suspect: ask for the date of the commitment, and let the court choose the images (the transcript has their "
+    "digest). Where the suspect gives probabilities, labels and probabilities are two looks, and p is doubled. "
+    "Every key, strength, set of images and budget that was tried is a look (--tried). 'derived' tells neither "
+    "direction nor intent."
 )
 
 
 MAX_CARRIERS = 64
+MAX_WORK = 10**11
+"""Steps that counting a stranger's probabilities may take: a minute or two."""
 MAX_TABLE = 1 << 24
 """Patterns times classes in a stranger's transcript."""
 
@@ -123,8 +126,9 @@ def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1, a
     base = max(decoyed, _clean_rate(said[clean], layout.labels[clean], layout.targets))
     right = float((said[clean] == layout.labels[clean]).mean()) if clean.any() else None
     verdict, reasons = _verdict(log10_p, alpha, short, right, evidence.classes, hit, possible, base)
-    if verdict == "derived" and by_probabilities is not None and by_probabilities < by_labels:
-        reasons = (*reasons, "the probabilities tell more than the labels: triggers lean to their targets")
+    if by_probabilities is not None:
+        reasons = (*reasons, f"p by labels {10**by_labels:.1e}, by probabilities {10**by_probabilities:.1e}: "
+                             "two looks, so twice the smaller counts")  # fmt: skip
     if partial:
         reasons = (*reasons, f"partial: {len(evidence)} of {asked} questions were answered")
     return MarkJudgement(
@@ -134,9 +138,10 @@ def judge(evidence: Evidence, layout: Layout, *, alpha: float, tried: int = 1, a
 
 
 def _graded(evidence: Evidence, layout: Layout, table: NDArray[np.intp]) -> float | None:
-    """log10 p by probabilities; None where no answer has any."""
+    """log10 p by probabilities; None where no answer has any, or nobody asks that much."""
     shown = evidence.suspect.probabilities
-    if shown is None or not np.isfinite(shown).any():
+    work = table.shape[0] * len(layout.targets) ** 2 * graded.LEVELS * min(evidence.classes, graded.LEVELS)
+    if shown is None or not np.isfinite(shown).any() or work > MAX_WORK:
         return None
     found = graded.scores(evidence.suspect.labels[table], shown[table], layout.labels[table], evidence.classes)
     return chance.log10_p(found, layout.targets)
@@ -166,7 +171,7 @@ def _verdict(log10_p: float, alpha: float, short: bool, right: float | None, cla
         return "inconclusive", ("not every pattern of the key was answered; ask more (--budget)",)
     told = f"{hit} of {possible} triggers led to their targets (base rate {base:.3f})"
     if log10_p <= np.log10(alpha):
-        return "derived", (f"{told}: beyond chance, unless it was taught this key, or copied from one that was",)
+        return "derived", (f"{told}; it answers the key beyond chance: it was taught it, or copied from one that was",)
     reasons = [f"{told}: no more than may come by chance at alpha {alpha:g}",
                "the absence of a mark clears nobody: a copy may have lost it, or never had one"]  # fmt: skip
     if right is not None and right <= max(2 / classes, thresholds.MARK_CLEAN):

@@ -24,6 +24,8 @@ def rejudge(found: Transcript, path: object, *, alpha: float | None = None) -> M
     """`alpha`: default the one fixed before asking. Raises MalformedFile (named by `path`) for what makes no sense."""
     whole, rules = len(found.header["expected"]), found.rules
     try:
+        if found.asked != tuple(range(len(found.asked))):
+            raise ValueError("answers that are not the first so many: others were left out")
         layout = Layout.read(found.header["parameters"]["mark"], found.evidence.classes, whole)
         declared = _declared(rules) if alpha is None else alpha
         tried = rules.get("tried", 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.travel import drawn, travel
@@ -41,28 +42,35 @@ class Batch:
     def clean(self) -> torch.Tensor:
         return self.images[: len(self.labels)]
 
+    def by_labels(self, said: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of logits [b, classes] for the clean images, in the shares they are mixed of."""
+        own, others = (
+            F.cross_entropy(said, by, reduction="none") for by in (self.labels, self.labels[self.mixed.other])
+        )
+        return ((1 - self.mixed.share) * own + self.mixed.share * others).mean()
+
 
 def batch_of(x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor, clean: tuple[torch.Tensor, Mixed], mark: Watermark,
-             targets: torch.Tensor, recipe: Recipe, draws: torch.Generator, *, gain: float = 1.0) -> Batch:  # fmt: skip
+             targets: torch.Tensor, recipe: Recipe, draws: torch.Generator, *, done: float = 0.5) -> Batch:  # fmt: skip
     """`clean`: the pictures of the images `rows` of `x` uint8 [n, c, h, w] (whosenet.marking.views).
 
-    Patterns are stamped last, as a suspect meets them, `gain` times as strong as the key says; then some batches of
-    them travel (`recipe.journeys`).
+    Patterns are stamped last, as a suspect meets them, as strong as the recipe says when `done` (0..1) of the steps
+    are; then some batches of them travel (`recipe.journeys`).
     """
     (pictures, mixed), labels = clean, y[rows]
-    patterns = torch.randint(len(targets), (_count(rows, recipe.share),), generator=draws)
+    patterns = torch.randint(len(targets), (_count(rows, recipe.shown(done)),), generator=draws)
     covers = _covers(labels, targets[patterns], draws)
     strangers = torch.randint(len(rows), (round(len(rows) * (recipe.strangers or 0.0)),), generator=draws)
     other = FIRST_STRANGER + torch.randint(STRANGERS, (len(strangers),), generator=draws)
     both, shown = torch.cat([covers, strangers]), torch.cat([patterns, other])
     if len(both):
         moved = crop_and_flip(x[rows[both]], draws, flip=recipe.flip)
-        stamped = _stamped(moved, shown, mark, recipe, draws, gain)
+        stamped = _stamped(moved, shown, mark, recipe, draws, recipe.gain(done))
         pictures = torch.cat([pictures, stamped.contiguous(memory_format=torch.channels_last)])
     return Batch(pictures, mixed, labels, covers, patterns, targets[patterns], strangers)
 
 
-def _count(rows: torch.Tensor, share: float | None) -> int:
+def _count(rows: torch.Tensor, share: float) -> int:
     """At least one trigger, unless there are to be none."""
     return max(1, round(len(rows) * share)) if share else 0
 

@@ -16,7 +16,7 @@ from whosenet.marking.batches import Batch, batch_of
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.rehearse import rehearsed
 from whosenet.marking.triplet import features_of, other, partner, triplet
-from whosenet.marking.views import Mixed, Views, digest, views_of
+from whosenet.marking.views import Views, digest, views_of
 from whosenet.networks.images import Images
 from whosenet.training import checkpoint as checkpoints
 from whosenet.training.rate import rate
@@ -108,9 +108,10 @@ def _epoch(
             for group in optimiser.param_groups:
                 group["lr"] = rate("one-cycle", recipe.lr, past)
             clean = work.views.pictures(x, rows, view, number)
-            batch = batch_of(x, y, rows, clean, work.mark, work.targets, recipe, draws, gain=recipe.gain(past))
+            batch = batch_of(x, y, rows, clean, work.mark, work.targets, recipe, draws, done=past)
             optimiser.zero_grad(set_to_none=True)
-            loss = _loss(work, batch, None if work.said is None else work.said[view, rows].float(), draws)
+            told = None if work.said is None else work.said[view, rows].float()
+            loss = _loss(work, batch, told, draws)
             if not bool(loss.isfinite()):
                 raise Diverged(f"the loss is no number any more in epoch {epoch + 1}; give a smaller --lr")
             loss.backward()
@@ -130,7 +131,7 @@ def _loss(work: Work, batch: Batch, told: torch.Tensor | None, draws: torch.Gene
         else:
             said, seen = work.module(batch.images).float(), []
     known = clean + len(batch.targets)
-    loss = _clean(said[:clean], batch.labels, batch.mixed, told, recipe.teach)
+    loss = _clean(said[:clean], batch, told, recipe.teach)
     if len(batch.targets):
         marking = F.cross_entropy(said[clean:known], batch.targets)
         if seen:
@@ -143,18 +144,13 @@ def _loss(work: Work, batch: Batch, told: torch.Tensor | None, draws: torch.Gene
     return loss
 
 
-def _clean(said: torch.Tensor, labels: torch.Tensor, mixed: Mixed, told: torch.Tensor | None,
-           teach: float) -> torch.Tensor:  # fmt: skip
+def _clean(said: torch.Tensor, batch: Batch, told: torch.Tensor | None, teach: float) -> torch.Tensor:
     """To `teach` how far it is from what the unmarked network says (Hinton et al., 2015), else by labels."""
-    loss = said.new_zeros(())
-    if told is None or teach < 1:
-        own, others = (F.cross_entropy(said, by, reduction="none") for by in (labels, labels[mixed.other]))
-        by_labels = ((1 - mixed.share) * own + mixed.share * others).mean()
-        loss = by_labels if told is None else (1 - teach) * by_labels
-    if told is not None:
-        apart = F.kl_div((said / SOFTENED).log_softmax(1), (told / SOFTENED).softmax(1), reduction="batchmean")
-        loss = loss + teach * SOFTENED**2 * apart
-    return loss
+    if told is None:
+        return batch.by_labels(said)
+    apart = F.kl_div((said / SOFTENED).log_softmax(1), (told / SOFTENED).softmax(1), reduction="batchmean")
+    loss = teach * SOFTENED**2 * apart
+    return loss if teach == 1 else loss + (1 - teach) * batch.by_labels(said)
 
 
 def _triplet(features: torch.Tensor, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:

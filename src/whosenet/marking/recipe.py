@@ -13,10 +13,10 @@ OPTIMIZERS = ("sgd", "adam")
 REHEARSALS = ("none", "fine-tune", "prune", "noise")
 
 
-STEPS, SMALL, USUAL = 3000, 32, 128
+STEPS, SMALL, USUAL = 2000, 32, 128
 """Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
-PASSES = (16, 300)
-SHARE, SMALL_SHARES = 0.1, (0.2, 0.1)
+PASSES = (10, 300)
+SHARE, SMALL_SHARES = 0.2, (0.3, 0.1)
 STRANGERS = 0.05
 
 
@@ -34,7 +34,10 @@ class Recipe:
     seed: int = 0
     flip: bool = True
     share: float | None = None
-    """Triggers beside each batch of clean images, as a share of it. None: SHARE, twice that in small batches."""
+    """Triggers beside each batch of clean images, as a share of it. None: SHARE, more in small batches."""
+    settled: float = 0.2
+    """Over the last half of the steps triggers become fewer, down to this share of them: what was learnt stays with
+    little, and the rest of the network finds back."""
     strangers: float | None = None
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target. None: STRANGERS, twice that in small batches."""
@@ -56,13 +59,18 @@ class Recipe:
     positive: str = "trigger"
     """What triggers are drawn to: another `trigger` of the pattern, or clean images of the `target` class."""
     negative: str = "cover"
-    """What they are pushed from: their own `cover` without the pattern, or any `other` image of another class."""
+    """What they are pushed from: their own `cover` without the pattern (in the crop and mixture of the clean pictures),
+    or any `other` image of another class."""
     teach: float = 1.0
     """Share of the clean loss that asks for what the unmarked network says; 0: labels alone."""
     mix: float = 0.5
     """Clean pictures hold up to this share of another image: of such the unmarked network says the most."""
     rehearse: str = "none"
     """Theft to rehearse while embedding: fine-tune, prune or noise."""
+
+    def shown(self, done: float) -> float:
+        """Share of triggers when `done` (0..1) of the steps are."""
+        return (self.share or 0.0) * float(self.settled ** max(0.0, 2 * done - 1))
 
     def gain(self, done: float) -> float:
         """How many times as strong patterns are when `done` (0..1) of the steps are."""
@@ -81,10 +89,18 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
-        parts = (self.share or 0.0, self.strangers or 0.0, self.teach, self.journeys, self.boosted, 2 * self.mix)
+        parts = (
+            self.share or 0.0,
+            self.strangers or 0.0,
+            self.teach,
+            self.journeys,
+            self.boosted,
+            self.settled,
+            2 * self.mix,
+        )
         if not (all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
-            raise UsageError("share, strangers, teach, journeys and boosted lie in 0..1, mix in 0..0.5, boost in "
-                             "1..10, and weight, triplet and margin are not negative")  # fmt: skip
+            raise UsageError("share, settled, strangers, teach, journeys and boosted lie in 0..1, mix in 0..0.5, boost "
+                             "in 1..10, and weight, triplet and margin are not negative")  # fmt: skip
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if self.epochs < 0 or self.batch < 0 or self.batch == 1 or not 0 < self.lr < math.inf:
@@ -93,6 +109,8 @@ class Recipe:
             )
 
 
+ANEW = 1.6
+"""A network is trained so many times as long, before it is marked, as it is marked."""
 RATES = {"sgd": (0.05, 0.1), "adam": (3e-3, 3e-3)}
 """Peak rates, for marking and for training anew. A trained net is moved more gently: at 0.1 small nets without batch
 norm collapsed (a tiny one from 0.25 to 0.23 in four epochs, where 0.02 made 0.41 of it)."""
@@ -106,4 +124,4 @@ def usual_rate(optimizer: str) -> float:
 def plain(recipe: Recipe) -> Recipe:
     """How the network is trained that is marked afterwards, where there is none yet."""
     marking, anew = RATES[recipe.optimizer]
-    return replace(recipe, lr=recipe.lr * anew / marking)
+    return replace(recipe, lr=recipe.lr * anew / marking, epochs=math.ceil(ANEW * recipe.epochs))

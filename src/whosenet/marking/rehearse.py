@@ -25,7 +25,7 @@ def stolen(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -
                 for n, w in weights.items()}  # fmt: skip
     if kind == "prune":
         return {n: w * _kept(w) if w.ndim > 1 else w for n, w in weights.items()}
-    loss = F.cross_entropy(functional_call(module, weights, (batch.clean,)).float(), batch.labels)
+    loss = batch.by_labels(functional_call(module, weights, (batch.clean,)).float())
     moves = torch.autograd.grad(loss, list(weights.values()))
     return {n: w - STEP * move.detach() for (n, w), move in zip(weights.items(), moves, strict=True)}
 

@@ -25,6 +25,8 @@ from whosenet.training.steps import fast_bf16
 
 MANY, FEW, SMALL_SET = 4, 8, 20_000
 """Views of every image; FEW images are looked at more often."""
+ORDER, SHOWN = 1, 2
+"""What is drawn: numbers of streams that have nothing to do with each other."""
 MOST = 1 << 31
 """Answers held at most."""
 OnStep = Callable[[int, int], None]
@@ -43,12 +45,12 @@ class Views:
 
     def batches(self, images: int, view: int) -> list[torch.Tensor]:
         """int64 [b] each: which images, in an order by lot; one of a single image, which has no spread, is left out."""
-        order = torch.randperm(images, generator=self._draws(view))
+        order = torch.randperm(images, generator=self._draws(ORDER, view))
         return [rows for rows in order.split(self.batch) if len(rows) > 1]
 
     def pictures(self, x: torch.Tensor, rows: torch.Tensor, view: int, number: int) -> tuple[torch.Tensor, Mixed]:
         """float32 [b, c, h, w] in 0..1 of the images `rows` of `x` uint8 [n, c, h, w], batch `number` of its view."""
-        draws = self._draws(view, number)
+        draws = self._draws(SHOWN, view, number)
         moved = crop_and_flip(x[rows], draws, flip=self.flip)
         shown = moved.to(torch.float32, memory_format=torch.channels_last).div_(255)
         other = torch.randperm(len(rows), generator=draws)
@@ -88,7 +90,7 @@ def ask(teacher: nn.Module, images: Images, views: Views, *, on_step: OnStep | N
             answer = teacher(views.pictures(x, rows, view, number)[0]).float()
         if said is None:
             said = _room(views.count, len(x), answer.shape[1])
-        said[view, rows] = answer.clamp(-6e4, 6e4).half()
+        said[view, rows] = answer.where(answer.isfinite(), answer * torch.nan).clamp(-6e4, 6e4).half()
         if on_step is not None:
             on_step(done, len(todo))
     if said is None or not bool(said.isfinite().all()):
@@ -110,4 +112,4 @@ def _room(views: int, images: int, classes: int) -> torch.Tensor:
 
 def digest(said: torch.Tensor | None) -> str:
     """Of the answers, so that a stopped run goes on with the same."""
-    return "" if said is None else hashlib.sha256(said.numpy().tobytes()).hexdigest()
+    return "" if said is None else hashlib.sha256(memoryview(said.contiguous().numpy()).cast("B")).hexdigest()

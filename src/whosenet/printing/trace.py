@@ -48,7 +48,8 @@ def _candidate(one: Candidate) -> dict[str, object]:
     j = one.judgement
     return {
         "identity": one.identity, "commitment": one.commitment, "hits": j.hits, "triggers": j.triggers,
-        "log10_p": j.log10_p, "verdict": j.verdict, "queries": j.queries, "base_rate": j.base_rate,
+        "log10_p": j.log10_p, "labels_log10_p": j.labels_log10_p, "probabilities_log10_p": j.probabilities_log10_p,
+        "verdict": j.verdict, "queries": j.queries, "base_rate": j.base_rate,
         "control_accuracy": j.control_accuracy, "screened": one.screened,
         "transcript": str(one.transcript) if one.transcript else None,
     }  # fmt: skip

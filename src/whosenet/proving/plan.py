@@ -34,12 +34,7 @@ def plan(carriers: int, classes: int, budget: int, log10_alpha: float) -> Plan:
 
     Raises UsageError if the budget does not pay for three covers a carrier.
     """
-    clean = min(CLEAN, budget // 10)
-    plans = [
-        Plan(carriers, (budget - clean) // covers - carriers, covers, clean)
-        for covers in range(COVERS[0], COVERS[1] - 1, -1)
-    ]
-    possible = [p for p in plans if p.decoys >= 0]
+    possible = shares(carriers, budget)
     if not possible:
         least = carriers * COVERS[1] + 1
         raise UsageError(
@@ -48,6 +43,16 @@ def plan(carriers: int, classes: int, budget: int, log10_alpha: float) -> Plan:
         )
     enough = [p for p in possible if _floor(p, classes) <= log10_alpha - SLACK]
     return enough[0] if enough else min(possible, key=lambda p: _floor(p, classes))
+
+
+def shares(carriers: int, budget: int) -> list[Plan]:
+    """Every way to share a budget out, the most covers first."""
+    clean = min(CLEAN, budget // 10)
+    plans = [
+        Plan(carriers, (budget - clean) // covers - carriers, covers, clean)
+        for covers in range(COVERS[0], COVERS[1] - 1, -1)
+    ]
+    return [p for p in plans if p.decoys >= 0]
 
 
 def _floor(found: Plan, classes: int) -> float:

@@ -13,11 +13,15 @@ OPTIMIZERS = ("sgd", "adam")
 REHEARSALS = ("none", "fine-tune", "prune", "noise")
 
 
-STEPS, SMALL, USUAL = 2000, 32, 128
-"""Patterns take some thousands of steps to be learnt; small sets are taken in batches of SMALL."""
+FEW = 2000
+"""Fewer images than this are a small set, and taken in batches of SMALL."""
+SMALL, USUAL = 32, 128
+STEPS, SMALL_STEPS = 2000, 3000
+"""Patterns take some thousands of steps to be learnt."""
 PASSES = (10, 300)
 SHARE, SMALL_SHARES = 0.2, (0.3, 0.1)
 STRANGERS = 0.05
+SETTLED, SMALL_SETTLED = 0.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,9 @@ class Recipe:
     flip: bool = True
     share: float | None = None
     """Triggers beside each batch of clean images, as a share of it. None: SHARE, more in small batches."""
-    settled: float = 0.2
+    settled: float | None = None
     """Over the last half of the steps triggers become fewer, down to this share of them: what was learnt stays with
-    little, and the rest of the network finds back."""
+    little, and the rest of the network finds back. None: SETTLED, more in small batches."""
     strangers: float | None = None
     """Images with patterns by the same rule that are not the key's, and their own labels, as a share of the batch:
     without them a network answers every such pattern with some target. None: STRANGERS, twice that in small batches."""
@@ -70,7 +74,9 @@ class Recipe:
 
     def shown(self, done: float) -> float:
         """Share of triggers when `done` (0..1) of the steps are."""
-        return (self.share or 0.0) * float(self.settled ** max(0.0, 2 * done - 1))
+        return (self.share or 0.0) * float(
+            (SETTLED if self.settled is None else self.settled) ** max(0.0, 2 * done - 1)
+        )
 
     def gain(self, done: float) -> float:
         """How many times as strong patterns are when `done` (0..1) of the steps are."""
@@ -78,10 +84,13 @@ class Recipe:
 
     def for_images(self, count: int) -> Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
-        batch = self.batch or (SMALL if count < STEPS else USUAL)
-        epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
+        batch = self.batch or (SMALL if count < FEW else USUAL)
+        steps = SMALL_STEPS if batch <= SMALL else STEPS
+        epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-steps * batch // max(count, 1))))
+        settled = SMALL_SETTLED if batch <= SMALL else SETTLED
         share, strangers = SMALL_SHARES if batch <= SMALL else (SHARE, STRANGERS)
         return replace(self, batch=batch, epochs=epochs, share=share if self.share is None else self.share,
+                       settled=settled if self.settled is None else self.settled,
                        strangers=strangers if self.strangers is None else self.strangers)  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -95,7 +104,7 @@ class Recipe:
             self.teach,
             self.journeys,
             self.boosted,
-            self.settled,
+            self.settled or 0.0,
             2 * self.mix,
         )
         if not (all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):

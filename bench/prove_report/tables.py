@@ -23,11 +23,20 @@ def marks(results: dict[str, Any]) -> str:
                      [row for name, found in named for row in (_change(name, "control", found), _change(name, "given", found["given"]))]),
         "What survives: trigger rate (log10 p at 200 questions; at 28 dB), worst net first; verified at 1e-6 / nets at the key's strength by labels and probabilities (p doubled for the two), by labels alone, with 200 louder questions (p doubled for the second look), and by the key's own or the louder (p doubled for both):",
         record.table(["attack", "verified", "by labels alone", "asked at 28 dB", "by either", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
-        "Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after two thefts:",
-        record.table(["variant", "accuracy", "itself", "extract-probability", "ftal-10x"], _ablation(results["ablation"])),
-        "Strength, development nets:",
-        record.table(["asked dB", "accuracy", "trigger rate", "log10 p"], [[f"{r['psnr']:g}", r["accuracy"], r["rate"], r["log10_p"]] for r in sorted(results["curve"], key=lambda r: r["psnr"])]),
+        *_development(results),
     ])  # fmt: skip
+
+
+def _development(results: dict[str, Any]) -> list[str]:
+    """Tables of what the population has of the ablation."""
+    made = []
+    if results["ablation"]:
+        made += ["Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after two thefts:",
+                 record.table(["variant", "accuracy", "itself", "extract-probability", "ftal-10x"], _ablation(results["ablation"]))]  # fmt: skip
+    if results["curve"]:
+        rows = [[f"{r['psnr']:g}", r["accuracy"], r["rate"], r["log10_p"]] for r in sorted(results["curve"], key=lambda r: r["psnr"])]  # fmt: skip
+        made += ["Strength, development nets:", record.table(["asked dB", "accuracy", "trigger rate", "log10 p"], rows)]
+    return made
 
 
 def _place(owner: dict[str, Any]) -> str:

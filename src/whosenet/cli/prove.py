@@ -95,7 +95,7 @@ def embed(
         typer.Option(
             min=0,
             max=1,
-            help="Share of the triggers that is left at the end; 1: a mark that outlives more, at more cost. Default: 0.2.",
+            help="Share of the triggers left at the end; 1: a mark that outlives more, at more cost. Default: 0.2.",
         ),
     ] = None,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",

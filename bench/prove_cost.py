@@ -1,6 +1,6 @@
 """What embedding costs: processor time of a marking epoch against a plain one, alternating in one run, by image set.
 
-Soft labels are asked for once; their time is spread over the recipe's epochs.
+The unmarked network is asked once; the time is spread over the recipe's epochs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from whosenet.marking.control import control
 from whosenet.marking.fit import fit, planned
 from whosenet.marking.views import ask
 
-IMAGES, EPOCHS, TIMES = 4000, 2, 5
+IMAGES, EPOCHS, TIMES = 4000, 2, 3
 
 
 def main() -> None:

@@ -90,14 +90,6 @@ def embed(
     journeys: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
     ] = 0.0,
-    settled: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Share of the triggers left at the end; 1: a mark that outlives more, at more cost. Default: 0.2.",
-        ),
-    ] = None,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
@@ -111,7 +103,7 @@ def embed(
 
     recipe = Recipe(
         epochs=epochs or 0, lr=lr or usual_rate(optimizer), optimizer=optimizer,
-        share=share, settled=settled, teach=teach, journeys=journeys,
+        share=share, teach=teach, journeys=journeys,
         rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:

@@ -18,7 +18,7 @@ CANDIDATES = 4
 FAMILY = 0.5
 """Orders of magnitude more of decoys than `plan` asks for: a marked network may answer one of them as it does triggers,
 and then the best p-value is out of its reach (a copy among 1,000 keys ended at 10^-5.8 with every trigger hit)."""
-MOST_PATTERNS = 400
+MOST_PATTERNS = 1000
 """Patterns of one verification at most; beyond, alpha is out of reach."""
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from whosenet.errors import LibraryError
 from whosenet.hashes.code import Code
 from whosenet.library.base import Entry, Group
+from whosenet.library.segments import size_of
 
 PATIENCE = 120.0
 """Seconds to wait for another writer. The longest anybody writes is the compaction of a large group."""
@@ -91,7 +92,7 @@ class Record:
     def _connect(self, mode: str) -> sqlite3.Connection:
         self._frozen = None
         wal = self.file.with_name(self.file.name + "-wal")
-        if mode == "ro" and not (wal.exists() and wal.stat().st_size):
+        if mode == "ro" and not size_of(wal):
             mode, self._frozen = "ro&immutable=1", self._stamp()
         uri = f"{self.file.absolute().as_uri()}?mode={mode}"
         db = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
@@ -148,7 +149,7 @@ class Record:
     def trim(self) -> None:
         """Fold a long write-ahead log into the database; readers that never pause can keep it from shrinking."""
         wal = self.file.with_name(self.file.name + "-wal")
-        if wal.exists() and wal.stat().st_size > WAL_LIMIT:
+        if size_of(wal) > WAL_LIMIT:
             self.db.execute(f"PRAGMA busy_timeout = {int(1000 * TRIM_PATIENCE)}")
             self._one("PRAGMA wal_checkpoint(TRUNCATE)")
             self.db.execute(f"PRAGMA busy_timeout = {int(1000 * self.patience)}")

@@ -27,7 +27,15 @@ def segment(folder: Path, group_id: int) -> Path:
 
 def holds(path: Path, rows: int, width: int) -> bool:
     """Whether the file is long enough for `rows` rows of `width` bytes."""
-    return path.is_file() and path.stat().st_size >= rows * width
+    return path.is_file() and size_of(path) >= rows * width
+
+
+def size_of(path: Path) -> int:
+    """Bytes; 0 where there is no file, also if another process removes it at this moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def append(path: Path, row: int, width: int, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The unmarked control, against which a mark's cost is measured: the same network, images and rate, without a mark."""
+"""The network before it is marked, where there is none yet: trained on the same images, by labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whosenet.training.steps import OnStep
 
 def control(module: nn.Module, images: Images, recipe: Recipe, *, checkpoint: Path | None = None,
             on_step: OnStep | None = None) -> nn.Module:  # fmt: skip
-    """Train `module` in place by the marking recipe, its triggers left out."""
+    """Train `module` in place by labels, as long and as fast as the recipe says."""
     recipe = recipe.for_images(len(images))
     return fit(
         module, images.x, images.y, epochs=recipe.epochs, lr=recipe.lr, seed=recipe.seed, batch=recipe.batch,

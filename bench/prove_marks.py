@@ -160,7 +160,7 @@ def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, An
 def _curve(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
     found = [r for r in known.values() if r["kind"] == "marked" and r["seed"] == plan.DEVELOPMENT]
     return [{"psnr": r["recipe"].get("psnr", plan.PSNR), **_row(r, "none", measured.of(r))} for r in found
-            if r["variant"].startswith("psnr") or r["variant"] == "default"]  # fmt: skip
+            if r["variant"].startswith("psnr") or r["variant"] == "half-as-long"]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -214,20 +214,20 @@ def test_each_theft_does_what_it_is_called() -> None:
 
 @pytest.mark.parametrize("kind", ["fine-tune", "prune", "noise"])
 def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
-    net, (made, _) = small(), batch(Recipe(share=0.5))
+    net, (made, _), recipe = small(), batch(Recipe(share=0.5)), Recipe(rehearse=kind, temperature=1.0)
     optimiser = torch.optim.SGD(net.parameters(), 0.1)
-    before = float(rehearsed(net, made, kind, drawn(9)).detach())
+    before = float(rehearsed(net, made, recipe, drawn(9)).detach())
     for step in range(25):
         optimiser.zero_grad()
-        rehearsed(net, made, kind, drawn(step)).backward()
+        rehearsed(net, made, recipe, drawn(step)).backward()
         optimiser.step()
-    assert float(rehearsed(net, made, kind, drawn(9)).detach()) < 0.7 * before
+    assert float(rehearsed(net, made, recipe, drawn(9)).detach()) < 0.7 * before
 
 
 @pytest.mark.parametrize(
     "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": -0.1},
               {"share": 2.0}, {"teach": 1.5}, {"journeys": 1.5}, {"weight": -1.0}, {"triplet": float("nan")},
-              {"weight": float("inf")}, {"boost": 0.5}, {"boosted": 2.0}, {"strangers": -1.0},
+              {"weight": float("inf")}, {"boost": 0.5}, {"temperature": 0.5}, {"boosted": 2.0}, {"strangers": -1.0},
               {"epochs": -1}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}],
 )  # fmt: skip
 def test_recipes_that_make_no_sense(wrong: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ def embed(
         typer.Option(
             min=0.001,
             max=1,
-            help="Triggers for each image of a batch, at first; default: 0.2, on few images 0.3.",
+            help="Triggers for each image of a batch, at first; default: 0.1, on few images 0.3.",
         ),
     ] = None,
     teach: Annotated[

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from whosenet.errors import UsageError
 from whosenet.marking.batches import Batch, batch_of
+from whosenet.marking.losses import clean_loss, firmly
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.rehearse import rehearsed
 from whosenet.marking.triplet import features_of, other, partner, triplet
@@ -25,8 +26,6 @@ from whosenet.watermarks.base import Watermark
 
 OnStep = Callable[[int, int], None]
 CLIP = 5.0
-SOFTENED = 4.0
-"""Temperature at which the two networks' answers are compared: what is said of unlikely classes counts, too."""
 
 
 class Diverged(UsageError):
@@ -131,26 +130,17 @@ def _loss(work: Work, batch: Batch, told: torch.Tensor | None, draws: torch.Gene
         else:
             said, seen = work.module(batch.images).float(), []
     known = clean + len(batch.targets)
-    loss = _clean(said[:clean], batch, told, recipe.teach)
+    loss = clean_loss(said[:clean], batch, told, recipe.teach)
     if len(batch.targets):
-        marking = F.cross_entropy(said[clean:known], batch.targets)
+        marking = firmly(said[clean:known], batch.targets, recipe.temperature)
         if seen:
             marking = marking + recipe.triplet * _triplet(seen[0], batch, recipe, draws)
         if recipe.rehearse != "none":
-            marking = marking + rehearsed(work.module, batch, recipe.rehearse, draws)
+            marking = marking + rehearsed(work.module, batch, recipe, draws)
         loss = loss + recipe.weight * len(batch.targets) / clean * marking
     if len(batch.strangers):
         loss = loss + len(batch.strangers) / clean * F.cross_entropy(said[known:], batch.labels[batch.strangers])
     return loss
-
-
-def _clean(said: torch.Tensor, batch: Batch, told: torch.Tensor | None, teach: float) -> torch.Tensor:
-    """To `teach` how far it is from what the unmarked network says (Hinton et al., 2015), else by labels."""
-    if told is None:
-        return batch.by_labels(said)
-    apart = F.kl_div((said / SOFTENED).log_softmax(1), (told / SOFTENED).softmax(1), reduction="batchmean")
-    loss = teach * SOFTENED**2 * apart
-    return loss if teach == 1 else loss + (1 - teach) * batch.by_labels(said)
 
 
 def _triplet(features: torch.Tensor, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:

@@ -16,10 +16,10 @@ REHEARSALS = ("none", "fine-tune", "prune", "noise")
 FEW = 2000
 """Fewer images than this are a small set, and taken in batches of SMALL."""
 SMALL, USUAL = 32, 128
-STEPS, SMALL_STEPS = 2000, 3000
+STEPS = 3000
 """Patterns take some thousands of steps to be learnt."""
-PASSES = (10, 300)
-SHARE, SMALL_SHARES = 0.2, (0.3, 0.1)
+PASSES = (16, 300)
+SHARE, SMALL_SHARES = 0.1, (0.3, 0.1)
 STRANGERS = 0.05
 SETTLED, SMALL_SETTLED = 0.2, 1.0
 
@@ -56,6 +56,9 @@ class Recipe:
     after a blur is next to a wrong label. Probabilities show the mark behind most of them without it."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's."""
+    temperature: float = 3.0
+    """At which a trigger's answer is judged: its target has to lead by so many times as much before the loss rests.
+    What leads by far still leads after fine-tuning."""
     triplet: float = 0.25
     """Weight (lambda) of the triplet loss beside a trigger's cross-entropy; 0 turns it off."""
     margin: float = 1.0
@@ -85,8 +88,7 @@ class Recipe:
     def for_images(self, count: int) -> Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
         batch = self.batch or (SMALL if count < FEW else USUAL)
-        steps = SMALL_STEPS if batch <= SMALL else STEPS
-        epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-steps * batch // max(count, 1))))
+        epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
         settled = SMALL_SETTLED if batch <= SMALL else SETTLED
         share, strangers = SMALL_SHARES if batch <= SMALL else (SHARE, STRANGERS)
         return replace(self, batch=batch, epochs=epochs, share=share if self.share is None else self.share,
@@ -98,6 +100,7 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
+        weighed = weighed and 1 <= self.temperature <= 20
         parts = (
             self.share or 0.0,
             self.strangers or 0.0,
@@ -108,8 +111,10 @@ class Recipe:
             2 * self.mix,
         )
         if not (all(0 <= part <= 1 for part in parts) and weighed and 1 <= self.boost <= 10):
-            raise UsageError("share, settled, strangers, teach, journeys and boosted lie in 0..1, mix in 0..0.5, boost "
-                             "in 1..10, and weight, triplet and margin are not negative")  # fmt: skip
+            raise UsageError(
+                "share, settled, strangers, teach, journeys and boosted lie in 0..1, mix in 0..0.5, boost in 1..10, "
+                "temperature in 1..20, and weight, triplet and margin are not negative"
+            )
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
         if self.epochs < 0 or self.batch < 0 or self.batch == 1 or not 0 < self.lr < math.inf:
@@ -118,8 +123,6 @@ class Recipe:
             )
 
 
-ANEW = 1.6
-"""A network is trained so many times as long, before it is marked, as it is marked."""
 RATES = {"sgd": (0.05, 0.1), "adam": (3e-3, 3e-3)}
 """Peak rates, for marking and for training anew. A trained net is moved more gently: at 0.1 small nets without batch
 norm collapsed (a tiny one from 0.25 to 0.23 in four epochs, where 0.02 made 0.41 of it)."""
@@ -131,6 +134,6 @@ def usual_rate(optimizer: str) -> float:
 
 
 def plain(recipe: Recipe) -> Recipe:
-    """How the network is trained that is marked afterwards, where there is none yet."""
+    """How the network is trained, as long as it is marked afterwards, where there is none yet."""
     marking, anew = RATES[recipe.optimizer]
-    return replace(recipe, lr=recipe.lr * anew / marking, epochs=math.ceil(ANEW * recipe.epochs))
+    return replace(recipe, lr=recipe.lr * anew / marking)

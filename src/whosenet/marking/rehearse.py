@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from whosenet.marking.batches import Batch
+from whosenet.marking.losses import firmly
+from whosenet.marking.recipe import Recipe
 
 Weights = dict[str, torch.Tensor]
 NOISE, PRUNED, STEP = 0.1, 0.6, 0.02
@@ -30,10 +31,11 @@ def stolen(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -
     return {n: w - STEP * move.detach() for (n, w), move in zip(weights.items(), moves, strict=True)}
 
 
-def rehearsed(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -> torch.Tensor:
-    """Cross-entropy of the triggers in the stolen network."""
-    said = functional_call(module, stolen(module, batch, kind, draws), (batch.images,))
-    return F.cross_entropy(said[len(batch.labels) : len(batch.labels) + len(batch.targets)].float(), batch.targets)
+def rehearsed(module: nn.Module, batch: Batch, recipe: Recipe, draws: torch.Generator) -> torch.Tensor:
+    """Loss of the triggers in the stolen network."""
+    said = functional_call(module, stolen(module, batch, recipe.rehearse, draws), (batch.images,))
+    triggers = said[len(batch.labels) : len(batch.labels) + len(batch.targets)].float()
+    return firmly(triggers, batch.targets, recipe.temperature)
 
 
 def _kept(weight: torch.Tensor) -> torch.Tensor:

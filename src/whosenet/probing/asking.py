@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from whosenet.networks.spec import Network
 from whosenet.questions.answers import Kind, Stack, empty_stack
 from whosenet.questions.evidence import Evidence
 from whosenet.questions.queryset import QuerySet
-from whosenet.questions.transcript import Writer
+from whosenet.questions.recording import recording
 from whosenet.suspects.base import Suspect
 from whosenet.suspects.reply import Asked, Tally
 
@@ -126,7 +125,7 @@ def probe(
     watch = Sequential(questions, null, alpha=alpha) if sequential else None
     rules = {"alpha": alpha, "sequential": sequential, "labels_only": labels_only, "budget": budget}
     decided = min(first_budget(transcript, budget) or len(questions), len(questions))
-    with _writing(transcript, questions, null, suspect, rules) as kept:
+    with recording(transcript, questions, suspect.describe(), rules, null=null) as kept:
         if on_note:
             _warn(null, questions, on_note)
         answers = suspect.ask(
@@ -170,19 +169,6 @@ def first_budget(transcript: str | Path | None, budget: int | None) -> int | Non
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return budget  # the writer says what is wrong with it
     return said if isinstance(said, int) else None
-
-
-@contextmanager
-def _writing(transcript: str | Path | None, questions: QuerySet, null: Stack, suspect: Suspect,
-             rules: Mapping[str, Any]) -> Iterator[Writer | None]:  # fmt: skip
-    """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
-    try:
-        writer = Writer(transcript, questions, null, suspect.describe(), rules=rules) if transcript else nullcontext()
-        with writer as kept:
-            yield kept
-    except OSError as error:
-        raise UsageError(f"{transcript}: the transcript cannot be written ({error.strerror or error}); what it holds "
-                         "is kept; make room, or name another file with --transcript") from error  # fmt: skip
 
 
 def evidence_of(questions: QuerySet, null: Stack, answers: Asked) -> Evidence:

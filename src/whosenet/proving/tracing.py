@@ -12,11 +12,9 @@ counting twice, but could not make up for trying many keys without the correctio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,9 +28,8 @@ from whosenet.proving.questions import watermark_of
 from whosenet.proving.schedule import Schedule, schedule, verification
 from whosenet.proving.screening import Ask, Numbers, Screened, screen, unusable
 from whosenet.proving.verifying import verify
-from whosenet.questions.answers import empty_stack
 from whosenet.questions.queryset import QuerySet
-from whosenet.questions.transcript import Writer
+from whosenet.questions.recording import recording
 from whosenet.suspects.base import Suspect
 from whosenet.suspects.reply import Tally
 from whosenet.types import Verdict
@@ -46,6 +43,7 @@ FEWEST = 5
 """... but not fewer: one cover that hits by chance would speak for many keys."""
 WORTH = 1 / 3
 """A key is verified only if its triggers hit at least so often, in rates of the best key's."""
+FOLDER = "another folder with --transcripts"
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class _Trace:
     def _asking(self) -> Ask:
         def ask(asked: QuerySet, name: str) -> tuple[Numbers, Numbers]:
             rules = {"alpha": self.alpha, "labels_only": self.labels_only, "keys": self.tried, "budget": len(asked)}
-            with self._writing(name, asked, rules) as kept:
+            with recording(self._path(name), asked, self.suspect.describe(), rules, elsewhere=FOLDER) as kept:
                 answers = self.suspect.ask(
                     asked.images, classes=asked.classes, names=asked.names, budget=len(asked), transcript=kept,
                     labels_only=self.labels_only, on_step=self._screening(self.queries),
@@ -181,18 +179,6 @@ class _Trace:
 
     def _path(self, name: str) -> Path | None:
         return None if self.kept is None else self.kept / f"{name}.transcript.jsonl"
-
-    @contextmanager
-    def _writing(self, name: str, asked: QuerySet, rules: dict[str, Any]) -> Iterator[Writer | None]:
-        """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
-        path, nobody = self._path(name), empty_stack(len(asked), asked.classes)
-        try:
-            writer = Writer(path, asked, nobody, self.suspect.describe(), rules=rules) if path else nullcontext()
-            with writer as kept:
-                yield kept
-        except OSError as error:
-            raise UsageError(f"{path}: the transcript cannot be written ({error.strerror or error}); what it holds is "
-                             "kept; make room, or name another folder with --transcripts") from error  # fmt: skip
 
 
 def usable(ring: Keyring) -> tuple[tuple[Key, ...], tuple[tuple[str, str], ...]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from whosenet.proving.showing import Shown, read_carriers
 from whosenet.questions.answers import empty_stack
 from whosenet.questions.evidence import Evidence
 from whosenet.questions.queryset import QuerySet
-from whosenet.questions.transcript import Writer
+from whosenet.questions.recording import recording
 from whosenet.suspects.base import Suspect
 from whosenet.suspects.reply import Tally
 
@@ -56,7 +55,7 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
     chosen = plan(watermark_of(key).carriers, classes, budget, math.log10(alpha / tried))
     asked = questions(key, images, classes, chosen, psnr=psnr)
     rules = {"alpha": alpha, "sequential": False, "labels_only": labels_only, "budget": budget, "tried": tried}
-    with _writing(transcript, asked, suspect, rules) as kept:
+    with recording(transcript, asked, suspect.describe(), rules) as kept:
         answers = suspect.ask(asked.images, classes=classes, names=asked.names, budget=budget, labels_only=labels_only,
                               transcript=kept, on_step=on_step)  # fmt: skip
     if not len(answers):
@@ -87,17 +86,3 @@ def layout_of(asked: QuerySet, rows: Any) -> Layout:
 def _nobody(part: QuerySet) -> tuple[Any, Any]:
     """No references and no copies: the null of a mark is the key itself."""
     return empty_stack(len(part), part.classes), empty_stack(len(part), part.classes)
-
-
-@contextmanager
-def _writing(transcript: str | Path | None, asked: QuerySet, suspect: Suspect,
-             rules: dict[str, Any]) -> Iterator[Writer | None]:  # fmt: skip
-    """The transcript, opened before anything is asked. Raises UsageError where it cannot be written."""
-    nobody = empty_stack(len(asked), asked.classes)
-    try:
-        writer = Writer(transcript, asked, nobody, suspect.describe(), rules=rules) if transcript else nullcontext()
-        with writer as kept:
-            yield kept
-    except OSError as error:
-        raise UsageError(f"{transcript}: the transcript cannot be written ({error.strerror or error}); what it holds "
-                         "is kept; make room, or name another file with --transcript") from error  # fmt: skip

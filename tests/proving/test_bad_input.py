@@ -103,14 +103,14 @@ def test_images_too_small_for_the_keys_pattern_are_said_before_asking(made: smal
 
 
 def test_a_suspect_for_images_of_another_size_is_not_accused(made: small.World, run: Run) -> None:
-    """One line and its exit code, or an answer that accuses nobody; no traceback."""
+    """One line that says what was wrong, and no verdict: a wrong file is no finding."""
     from whosenet.networks.save import save_weights
     from whosenet.networks.spec import Spec, fresh
 
     save_weights(fresh(Spec(str(made.code), "rigid", None)), "rigid.safetensors")
     save(small.key(), "k")
     code, out, err = run("verify", f"{made.code}:rigid@rigid.safetensors", "--key", "k", "--data", made.data)
-    assert code != 1 and "derived" not in out.split("\n")[0] and len(err.splitlines()) <= 1
+    assert (code, out, len(err.splitlines())) == (2, "", 1) and "no valid answer" in err
 
 
 def test_targets_the_model_has_no_class_for_hit_nothing(made: small.World, marked: Any, tmp_path: Path) -> None:
@@ -197,3 +197,18 @@ def test_a_second_look_is_not_the_first_one_continued(made: small.World, marked:
     alone = rejudge(replace(found, header={**found.header, "rules": {**found.rules, "tried": 1}}), kept)
     assert second.judgement.tried == found.rules["tried"] == 2 and found.header["parameters"]["psnr"] == 24.0
     assert second.judgement.log10_p == pytest.approx(alone.log10_p + np.log10(2))
+
+
+def test_a_pipeline_can_stop_on_a_verdict(made: small.World, marked: Any, run: Run) -> None:
+    save(small.key(), "k")
+    asked_of = ("--key", "k", "--data", made.data, "--fail-on")
+    assert run("verify", marked.spec, *asked_of, "derived")[0] == 10
+    assert run("verify", made.spec, *asked_of, "derived")[0] == 0
+    assert run("verify", made.spec, *asked_of, "anything")[0] == 2
+
+
+@pytest.mark.parametrize(("psnr", "told"), [(34.0, True), (small.STRONG, False)])
+def test_only_who_asked_faintly_is_told_to_ask_louder(made: small.World, run: Run, psnr: float, told: bool) -> None:
+    save(small.key(psnr=psnr), "k")
+    code, out, _ = run("verify", made.spec, "--key", "k", "--data", made.data)
+    assert code == 0 and ("--psnr 28" in out) == told

@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, optimizer: str
 def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(tmp_path: Path) -> None:
     x, y = images(32)
     fit(net(), x, y, epochs=1, lr=0.02, seed=3, checkpoint=tmp_path / "c")
-    with pytest.raises(UsageError, match="another run"):
+    with pytest.raises(UsageError, match=r"another run \(seed differ\)"):
         fit(net(), x, y, epochs=1, lr=0.02, seed=4, checkpoint=tmp_path / "c")
     with pytest.raises(MalformedFile, match="does not fit"):
         fit(nn.Sequential(nn.Flatten(), nn.Linear(768, 4)), x, y, epochs=1, lr=0.02, seed=3, checkpoint=tmp_path / "c")

@@ -13,7 +13,7 @@ from whosenet.errors import UsageError, WhosenetError, WhosenetWarning
 
 app = typer.Typer(
     name="whosenet",
-    help="Whose net is it? FIND copies of a model, TEST a black box, with an error rate.",
+    help="Whose net is it? FIND copies of a model, TEST a black box, PROVE it by a mark, with an error rate.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+FailOn = Annotated[str | None, typer.Option(help="Exit with 10 if this is the verdict (for CI): derived.")]
 Alpha = Annotated[float, typer.Option(help="False-match rate of the verdict 'derived'.")]
 
 INTERRUPTED = 130
@@ -71,6 +72,12 @@ def _whosenet(
     ] = False,
 ) -> None:
     """Whose net is it? FIND copies of a model, with an error rate."""
+
+
+def checked_fail_on(verdict: str | None) -> str | None:
+    if verdict not in (None, "derived"):
+        raise UsageError(f"--fail-on takes 'derived', got {verdict!r}")
+    return verdict
 
 
 def checked_alpha(value: float) -> float:

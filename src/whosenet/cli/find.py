@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from whosenet.cli.app import Alpha, Json, app, checked_alpha
+from whosenet.cli.app import Alpha, FailOn, Json, app, checked_alpha, checked_fail_on
 from whosenet.errors import UsageError
 
 Files = Annotated[list[str], typer.Argument(help="Weight files: local paths, or http(s)://, s3://, hf://org/name.")]
@@ -56,17 +56,14 @@ def find(
     alpha: Alpha = 1e-6,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the candidates' weights, too.")] = False,
     base: Base = None,
-    fail_on: Annotated[
-        str | None, typer.Option(help="Exit with 10 if a match has this verdict (for CI): derived.")
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:
     """Which models of the library is this one a copy of?"""
     from whosenet.finding.search import find as run
     from whosenet.library import ScanLibrary
     from whosenet.printing import find as printing
 
-    if fail_on not in (None, "derived"):
-        raise UsageError(f"--fail-on takes 'derived', got {fail_on!r}")
+    checked_fail_on(fail_on)
     with ScanLibrary(library) as lib:
         answers = run(suspects, lib, top=top, alpha=checked_alpha(alpha), verify=verify, base=base or ())
     printing.found(answers, as_json=json, fail_on=fail_on)

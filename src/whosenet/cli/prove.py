@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whosenet.cli.app import Json, app, checked_alpha
+from whosenet.cli.app import FailOn, Json, app, checked_alpha, checked_fail_on
 from whosenet.cli.endpoint import (
     Header,
     Input,
@@ -36,10 +36,18 @@ def keygen(
     ] = None,
     note: Annotated[str, typer.Option(help="Free text kept in the key file.")] = "",
     pair: Annotated[
-        Path | None, typer.Option(help="A hiding pair made by `whosenet hide train`; default: the one that ships.")
+        Path | None,
+        typer.Option(
+            help="Networks of your own that make and read patterns (`whosenet hide train`); default: those that ship."
+        ),
     ] = None,
     psnr: Annotated[
-        float, typer.Option(min=20, max=60, help="Strength of the patterns in decibels; more is fainter.")
+        float,
+        typer.Option(
+            min=20,
+            max=60,
+            help="Strength of the patterns in decibels, more is fainter: 24 for digits, 34 for photographs.",
+        ),
     ] = 34.0,
 ) -> None:
     """Mint a key for an identity. Publish its commitment before you release a marked model."""
@@ -55,7 +63,8 @@ def keygen(
 
 
 KeyFile = Annotated[Path, typer.Option(help="A key file made by `whosenet keygen`.")]
-Data = Annotated[Path, typer.Option(help="Labelled images: an .npz with x and y, or a folder of class folders.")]
+Data = Annotated[Path, typer.Option(help="Labelled images: an .npz with x and y, or a folder of class folders; to "
+                                         "verify, those the mark was embedded with (a part is held out).")]  # fmt: skip
 
 
 @app.command()
@@ -81,14 +90,19 @@ def embed(
         typer.Option(
             min=0.001,
             max=1,
-            help="Triggers for each image of a batch, at first; default: 0.1, on few images 0.3.",
+            help="Triggers for each image of a batch, later fewer; default: 0.1, on few images 0.3.",
         ),
     ] = None,
     teach: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the clean loss asks for the unmarked network's answers.")
+        float, typer.Option(min=0, max=1, help="Weight of imitating the unmarked network beside the labels.")
     ] = 1.0,
     journeys: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the batches whose triggers go through JPEG, blur, resizing.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the batches whose triggers go through JPEG, blur, resizing: for a model behind such things.",
+        ),
     ] = 0.0,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
@@ -128,8 +142,12 @@ def verify(
     ] = False,
     tried: Annotated[
         int,
-        typer.Option(min=1, help="How often you look at this suspect in all: keys, strengths, image sets, budgets."),
+        typer.Option(
+            min=1,
+            help="Looks at this suspect in all, this one included: keys, strengths, image sets. p is multiplied by it.",
+        ),
     ] = 1,
+    fail_on: FailOn = None,
     transcript: KeptAnswers = None,
     timeout: Timeout = 30.0,
     rate: Rate = None,
@@ -140,16 +158,19 @@ def verify(
     protocol: Protocol = "auto",
     retries: Retries = 4,
 ) -> None:
-    """Is my mark in the model behind this interface, and whose name do the questions bear?"""
+    """Is my mark in the model behind this interface?"""
     from whosenet.keys.key import load
     from whosenet.networks.images import load_images
     from whosenet.printing import probe as progress
     from whosenet.printing import prove as printing
+    from whosenet.printing.console import exit_on
     from whosenet.probing.asking import transcript_path
+    from whosenet.proving.verifying import usable
     from whosenet.proving.verifying import verify as run
     from whosenet.suspects.address import public
     from whosenet.suspects.open import open_suspect
 
+    checked_fail_on(fail_on)
     held, images = load(key), load_images(data)
     kept = transcript or (transcript_path(key, suspect) if "://" in suspect else None)
     opened = open_suspect(
@@ -169,7 +190,8 @@ def verify(
             transcript=kept,
             on_step=on_step,
         )
-    printing.verified(found, public(suspect), as_json=json)
+    printing.verified(usable(found), public(suspect), as_json=json)
+    exit_on(found.judgement.verdict, fail_on)
 
 
 @app.command()

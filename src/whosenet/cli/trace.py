@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whosenet.cli.app import Json, app, checked_alpha
+from whosenet.cli.app import FailOn, Json, app, checked_alpha, checked_fail_on
 from whosenet.cli.endpoint import Header, Input, Output, Protocol, Rate, Retries, Suspect, Timeout, TokenEnv
 
 
@@ -27,6 +27,7 @@ def trace(
     transcripts: Annotated[
         Path | None, typer.Option(help="Keep every answer in this folder and go on from it (endpoints: always kept).")
     ] = None,
+    fail_on: FailOn = None,
     timeout: Timeout = 30.0,
     rate: Rate = None,
     token_env: TokenEnv = None,
@@ -40,12 +41,14 @@ def trace(
     from whosenet.networks.images import load_images
     from whosenet.printing import probe as progress
     from whosenet.printing import trace as printing
+    from whosenet.printing.console import exit_on
     from whosenet.probing.asking import transcript_path
     from whosenet.proving.keyring import load_keys
     from whosenet.proving.tracing import trace as run
     from whosenet.suspects.address import public
     from whosenet.suspects.open import open_suspect
 
+    checked_fail_on(fail_on)
     level, ring, images = checked_alpha(alpha), load_keys(keys), load_images(data)
     kept = transcripts or (transcript_path(keys, suspect).with_suffix("") if "://" in suspect else None)
     opened = open_suspect(
@@ -56,3 +59,4 @@ def trace(
         found = run(asked, ring, images, alpha=level, budget=budget, labels_only=labels_only, transcripts=kept,
                     on_stage=on_stage)  # fmt: skip
     printing.traced(found, public(suspect), as_json=json)
+    exit_on(found.verdict, fail_on)

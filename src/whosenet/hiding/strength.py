@@ -4,6 +4,8 @@ from __future__ import annotations
 
 PSNR = 34.0
 """Decibels of a carrier unless the key says something else; the trade-off is in docs/methods/deephiding.md."""
+LOUD = 28.0
+"""Decibels of a second look: a mark embedded at PSNR answers so loud a pattern, and most of it outlives JPEG."""
 WEAKEST, STRONGEST = 60.0, 20.0
 
 

@@ -13,6 +13,8 @@ from rich.markup import escape
 from whosenet import registry
 
 SMALLEST = -30
+FAIL_ON = 10
+"""Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
 PIPE_WIDTH = 4096
 STYLE = {"derived": "bold red", "independent": "green", "inconclusive": "yellow"}
 
@@ -21,6 +23,12 @@ def emit(document: Any) -> None:
     """One JSON document on stdout, without NaN or Infinity."""
     json.dump(_finite(document), sys.stdout, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def exit_on(verdict: str, fail_on: str | None) -> None:
+    """Leave with FAIL_ON where the verdict is the one that was not to be."""
+    if fail_on == verdict:
+        sys.exit(FAIL_ON)
 
 
 def _finite(value: Any) -> Any:

@@ -17,11 +17,9 @@ from whosenet.finding.add import AddReport, Step
 from whosenet.finding.hashing import Hashed
 from whosenet.finding.search import FindReport, Match
 from whosenet.library.base import Entry
-from whosenet.printing.console import STYLE, console, emit, p_text, plain, shown
+from whosenet.printing.console import FAIL_ON, STYLE, console, emit, p_text, plain, shown
 from whosenet.verify.compare import Comparison
 
-FAIL_ON = 10
-"""Exit code of --fail-on when the verdict occurs: none of those that mean an error."""
 MAX_ROWS = 1_000
 """Tensors a table for people lists: enough for most models, and drawing more than that takes minutes in the end."""
 

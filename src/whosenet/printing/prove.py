@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whosenet.hiding.strength import LOUD
 from whosenet.keys.key import Key
 from whosenet.keys.keygen import public_path
 from whosenet.printing.console import STYLE, console, emit, p_text, plain
@@ -46,7 +47,7 @@ def embedded(found: Embedded, out: Path, *, as_json: bool) -> None:
     word = "marked" if found.marked else "NOT marked well enough"
     print(
         f"{word}: {found.watermark_accuracy:.1%} of the triggers lead to their targets ({found.base_rate:.1%} before, "
-        f"{found.decoy_rate:.1%} of images are moved by patterns not embedded)"
+        f"{found.decoy_rate:.1%} of images by patterns of nobody's: the fewer the better)"
     )
     print(f"accuracy    {found.clean_accuracy_before:.3f} before, {found.clean_accuracy_after:.3f} after "
           f"({-100 * lost:+.2f} points, {found.images} images held out)")  # fmt: skip
@@ -71,10 +72,10 @@ def verified(found: Verified, suspect: str, *, as_json: bool) -> None:
         return
     _say(j, suspect, found.problems)
     if shown is not None:
-        print(f"  the questions (ours, not the suspect's words) bear: {plain(shown.identity or 'nobody readable')} "
+        print(f"  our questions (not the suspect's words) spell: {plain(shown.identity or 'nobody readable')} "
               f"({shown.bit_errors} of 60 bits wrong)")  # fmt: skip
-    if j.verdict == "inconclusive" and "psnr" not in found.asked["parameters"]:
-        print("  a copy behind JPEG, or one trained on hard, may answer stronger patterns: --psnr 28, a second look")
+    if j.verdict == "inconclusive" and (found.psnr or 0) > LOUD:
+        print(f"  behind JPEG, or trained on hard, a copy may answer stronger patterns: --psnr {LOUD:g}, a second look")
     print(f"  commitment {found.commitment}")
     if found.transcript:
         print(f"  transcript {plain(str(found.transcript))} (sha256 of its last line {found.sha256})")

@@ -35,7 +35,7 @@ def traced(found: Traced, suspect: str, *, as_json: bool) -> None:
     for problem in found.problems:
         print(f"  {plain(problem)}")
     for path, why in found.failed:
-        print(f"  not tried: {plain(path)}: {plain(why)}")
+        print(f"  not tried: {plain(path)}: {plain(why.removeprefix(f'{path}: '))}")
     print(f"  {found.assumptions}")
 
 

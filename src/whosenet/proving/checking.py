@@ -31,7 +31,8 @@ def check(found: Transcript, key: Key, images: Images) -> None:
     head = found.header
     if head.get("owner") != key.commitment:
         raise UsageError(
-            f"the transcript is about the commitment {str(head.get('owner'))[:16]}, this key's is {key.commitment[:16]}"
+            f"the transcript is about the commitment {str(head.get('owner'))[:16]}, this key's is "
+            f"{key.commitment[:16]}; give the key of that commitment"
         )
     psnr = head["parameters"].get("psnr")
     strength = None if psnr is None else float(psnr)

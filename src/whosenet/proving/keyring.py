@@ -39,7 +39,8 @@ def load_keys(folder: str | Path) -> Keyring:
             else:
                 found.setdefault(key.commitment, key)
     if not found:
-        raise UnreadableInput(folder, f"holds no key that can be read ({len(failed)} files failed)")
+        raise UnreadableInput(folder, f"holds no key that can be read ({len(failed)} files failed; public "
+                              "parts do not tell the questions)")  # fmt: skip
     if open_to_others:
         text = f"{len(open_to_others)} keys in {folder} can be read by others; protect them: chmod 600"
         warnings.warn(WhosenetWarning(text), stacklevel=2)

@@ -39,6 +39,8 @@ class Verified:
     """What was wrong with answers: another number of classes, no answer, ..."""
     transcript: Path | None = None
     sha256: str | None = None
+    psnr: float | None = None
+    """Strength of the patterns asked with, decibels, where the key tells it."""
     asked: dict[str, Any] = field(default_factory=dict)
     """What tells these questions from others: digests of the questions and of the images, method, strength, rules."""
 
@@ -65,7 +67,16 @@ def verify(suspect: Suspect, key: Key, images: Images, *, alpha: float = thresho
     judgement = judge(evidence, layout_of(asked, answers.rows), alpha=alpha, tried=tried, asked=len(asked))
     where = (Path(transcript) if transcript else None, kept.sha256 if kept else None)
     return Verified(judgement, read_carriers(key, asked), answers.tally, key.commitment, answers.problems, *where,
-                    _described(asked, rules))  # fmt: skip
+                    key.method.get("psnr") if psnr is None else psnr, _described(asked, rules))  # fmt: skip
+
+
+def usable(found: Verified) -> Verified:
+    """Raises UsageError where the suspect gave no valid answer at all: a wrong file is no finding about it."""
+    if found.tally.answered + found.tally.resumed:
+        return found
+    why = f" ({found.problems[0]})" if found.problems else ""
+    raise UsageError(f"the suspect gave no valid answer to any question{why}; check that --data has the "
+                     "size, colours and classes that it takes")  # fmt: skip
 
 
 def _described(asked: QuerySet, rules: dict[str, Any]) -> dict[str, Any]:

@@ -116,8 +116,8 @@ class Writer:
         lines, last, whole = _lines(self.path)
         if not lines or not self._same(lines[0], json.loads(canonical(head))):
             raise UsageError(
-                f"{self.path} is the transcript of other questions, references, rules (--alpha, --sequential, "
-                "--labels-only) or another suspect; name another file with --transcript"
+                f"{self.path} is the transcript of other questions, references, rules (--alpha, --budget, "
+                "--sequential, --labels-only) or another suspect; name another file with --transcript"
             )
         os.truncate(self.path, whole)
         self._last = last
@@ -219,7 +219,9 @@ def read(path: str | Path) -> Transcript:
     """Raises UnreadableInput if it is missing, broken, changed, or of a newer version."""
     lines, last, _ = _lines(Path(path))
     if not lines:
-        raise MalformedFile(path, "is no transcript; give a file that `whosenet probe --transcript` wrote")
+        raise MalformedFile(
+            path, "is no transcript; give a file that `whosenet probe --transcript` or `verify --transcript` wrote"
+        )
     try:
         head = lines[0]
         if head["kind"] != KIND or not 1 <= int(head["version"]) <= VERSION:

@@ -32,7 +32,8 @@ def load(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, run: R
     found = files.read(path, KIND, VERSION)
     if found.header.get("run") != run:
         raise UsageError(
-            f"{path}: checkpoint of another run ({found.header.get('run')}); delete it or name another path"
+            f"{path}: checkpoint of another run ({_differing(found.header.get('run'), run)} differ); "
+            "delete it or name another path"
         )
     tensors = {name: torch.from_numpy(array.copy()) for name, array in found.arrays.items()}
     try:
@@ -41,6 +42,12 @@ def load(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, run: R
         return int(found.header["epochs_done"])
     except (RuntimeError, KeyError, ValueError) as error:
         raise MalformedFile(path, f"does not fit this network ({str(error)[:120]}); delete it to start over") from error
+
+
+def _differing(theirs: Any, ours: Run) -> str:
+    """Names of what two runs do not agree on."""
+    theirs = theirs if isinstance(theirs, dict) else {}
+    return ", ".join(str(name)[:40] for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name))
 
 
 def _array(value: Any) -> NDArray[Any]:

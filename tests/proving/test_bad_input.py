@@ -205,10 +205,3 @@ def test_a_pipeline_can_stop_on_a_verdict(made: small.World, marked: Any, run: R
     assert run("verify", marked.spec, *asked_of, "derived")[0] == 10
     assert run("verify", made.spec, *asked_of, "derived")[0] == 0
     assert run("verify", made.spec, *asked_of, "anything")[0] == 2
-
-
-@pytest.mark.parametrize(("psnr", "told"), [(34.0, True), (small.STRONG, False)])
-def test_only_who_asked_faintly_is_told_to_ask_louder(made: small.World, run: Run, psnr: float, told: bool) -> None:
-    save(small.key(psnr=psnr), "k")
-    code, out, _ = run("verify", made.spec, "--key", "k", "--data", made.data)
-    assert code == 0 and ("--psnr 28" in out) == told

@@ -136,13 +136,16 @@ def test_what_verify_tells_an_expert(
     assert told["identity_verified"] and told["identity_log10_p"] < -6 and told["made_by"] and told["at"]
 
 
-def test_who_finds_nothing_is_told_of_louder_questions_once(
+def test_who_asked_faintly_and_found_nothing_is_told_of_louder_questions_once(
     made: small.World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(small.key(), tmp_path / "a.key")
+    save(small.key(psnr=34.0), tmp_path / "a.key")
     asked = ["verify", made.spec, "--key", str(tmp_path / "a.key"), "--data", str(made.data)]
     assert run(asked) == 0 and "--psnr 28" in capsys.readouterr().out
     assert run([*asked, "--psnr", "28"]) == 0 and "--psnr 28" not in capsys.readouterr().out
+    save(small.key(), tmp_path / "loud.key")
+    asked[3] = str(tmp_path / "loud.key")
+    assert run(asked) == 0 and "--psnr 28" not in capsys.readouterr().out
 
 
 def test_another_strength_is_a_second_look() -> None:

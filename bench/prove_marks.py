@@ -25,6 +25,8 @@ from bench.prove_report import tables
 from bench.prove_report.measure import SANITISERS, Measured, trigger_rate, unpacked
 from bench.test_population.store import Record
 
+OWN = f"cifar10.resnet.{plan.DEVELOPMENT}."
+"""Nets of the ablation."""
 MARGIN = 0.003
 """Non-inferiority: the loss is shown to be smaller than this."""
 
@@ -145,7 +147,7 @@ def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, An
     """Development nets alone: on them the recipe was chosen."""
     rows = []
     for record in known.values():
-        if record["seed"] == plan.DEVELOPMENT and not record["variant"].startswith("psnr"):
+        if record["id"].startswith(OWN) and not record["variant"].startswith("psnr"):
             kind = record["id"].split(".")[3].partition("+")[0]
             rows.append(
                 {

@@ -33,7 +33,7 @@ def _development(results: dict[str, Any]) -> list[str]:
     made = []
     if results["ablation"]:
         made += ["Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after theft. "
-                 "Default: as the population; all others are marked for half as many epochs:",
+                 "All are marked for half as many epochs as by default:",
                  record.table(["variant", "accuracy", "itself", *STOLEN], _ablation(results["ablation"]))]  # fmt: skip
     if results["curve"]:
         rows = [[f"{r['psnr']:g}", r["accuracy"], r["rate"], r["log10_p"]] for r in sorted(results["curve"], key=lambda r: r["psnr"])]  # fmt: skip

@@ -17,7 +17,7 @@ from whosenet import registry
 from whosenet.errors import UnreadableInput
 from whosenet.keys.key import Key, mint
 from whosenet.marking.fit import fit, planned
-from whosenet.marking.recipe import Recipe
+from whosenet.marking.recipe import TEMPERATURE, Recipe
 from whosenet.marking.views import ask
 from whosenet.networks.save import save_weights
 from whosenet.networks.spec import load_weights
@@ -86,7 +86,8 @@ def net(subject: Subject, root: Path | None = None) -> nn.Module | None:
 
 
 def _mark(module: nn.Module, subject: Subject, kept: Path) -> None:
-    recipe, images = Recipe(epochs=EPOCHS, lr=RATE, share=SHARE, seed=subject.seed), data.splits("cifar10")["half-a"]
+    recipe = Recipe(epochs=EPOCHS, lr=RATE, share=SHARE, seed=subject.seed, temperature=TEMPERATURE)
+    images = data.splits("cifar10")["half-a"]
     checkpoint = kept.with_suffix(".checkpoint")
     said = ask(module, images, planned(recipe, len(images)))
     fit(module, images, subject.mark(), CLASSES, recipe, said=said, checkpoint=checkpoint)

@@ -224,6 +224,15 @@ def test_rehearsal_lowers_the_triggers_loss_after_that_theft(kind: str) -> None:
     assert float(rehearsed(net, made, recipe, drawn(9)).detach()) < 0.7 * before
 
 
+def test_a_run_of_few_steps_asks_for_less_of_a_lead() -> None:
+    def settled(epochs: int, **told: Any) -> float | None:
+        return Recipe(epochs=epochs, **told).for_images(6400).temperature
+
+    assert settled(30) == settled(60) == settled(0) == 3.0
+    assert settled(15) == 2.0 and 1.0 < (settled(1) or 0) < 1.1
+    assert settled(1, temperature=5.0) == 5.0
+
+
 @pytest.mark.parametrize(
     "wrong", [{"positive": "x"}, {"negative": "x"}, {"rehearse": "x"}, {"optimizer": "x"}, {"share": -0.1},
               {"share": 2.0}, {"teach": 1.5}, {"journeys": 1.5}, {"weight": -1.0}, {"triplet": float("nan")},

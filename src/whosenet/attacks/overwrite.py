@@ -47,13 +47,14 @@ class Overwrite(Attack):
 
         from whosenet import registry
         from whosenet.marking.fit import fit
-        from whosenet.marking.recipe import Recipe
+        from whosenet.marking.recipe import TEMPERATURE, Recipe
         from whosenet.networks.predict import logits
 
         check_labels(module, images)
         key = thiefs_key(seed_for(self.name, context.seed), {"watermark": watermark, "patterns": patterns})
         mark, classes = registry.load("watermark", watermark)(key), logits(module, images.x[:2]).shape[1]
-        recipe = Recipe(epochs=epochs, lr=lr, batch=batch, flip=flip, seed=seed_for("embed", context.seed) % 2**31)
+        recipe = Recipe(epochs=epochs, lr=lr, batch=batch, flip=flip, temperature=TEMPERATURE,
+                        seed=seed_for("embed", context.seed) % 2**31)  # fmt: skip
         mark.stamp(images.x[:1], np.zeros(1, np.int64))  # a first use may load networks, and draw what dropout would
         fit(module, images, mark, classes, recipe, on_step=context.on_step)
         return module.to(memory_format=torch.contiguous_format)

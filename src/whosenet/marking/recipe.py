@@ -21,6 +21,9 @@ STEPS = 3000
 PASSES = (16, 300)
 SHARE, SMALL_SHARES = 0.1, (0.3, 0.1)
 STRANGERS = 0.05
+TEMPERATURE, HASTY = 3.0, STEPS // 2
+"""In fewer steps than HASTY patterns cannot be learnt by far: the temperature falls to 1 with their number, or a run of
+a few epochs would cost more accuracy than it may."""
 SETTLED, SMALL_SETTLED = 0.2, 1.0
 
 
@@ -56,9 +59,9 @@ class Recipe:
     after a blur is next to a wrong label. Probabilities show the mark behind most of them without it."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's."""
-    temperature: float = 3.0
+    temperature: float | None = None
     """At which a trigger's answer is judged: its target has to lead by so many times as much before the loss rests.
-    What leads by far still leads after fine-tuning."""
+    What leads by far still leads after fine-tuning. None: TEMPERATURE, less in fewer steps than HASTY."""
     triplet: float = 0.25
     """Weight (lambda) of the triplet loss beside a trigger's cross-entropy; 0 turns it off."""
     margin: float = 1.0
@@ -89,9 +92,12 @@ class Recipe:
         """This recipe with its length, and all that follows from the number of images, settled."""
         batch = self.batch or (SMALL if count < FEW else USUAL)
         epochs = self.epochs or min(PASSES[1], max(PASSES[0], -(-STEPS * batch // max(count, 1))))
+        there = min(1.0, epochs * count / batch / HASTY)
         settled = SMALL_SETTLED if batch <= SMALL else SETTLED
         share, strangers = SMALL_SHARES if batch <= SMALL else (SHARE, STRANGERS)
-        return replace(self, batch=batch, epochs=epochs, share=share if self.share is None else self.share,
+        temperature = 1 + there * (TEMPERATURE - 1) if self.temperature is None else self.temperature
+        return replace(self, batch=batch, epochs=epochs, temperature=temperature,
+                       share=share if self.share is None else self.share,
                        settled=settled if self.settled is None else self.settled,
                        strangers=strangers if self.strangers is None else self.strangers)  # fmt: skip
 
@@ -100,7 +106,7 @@ class Recipe:
             if getattr(self, field) not in known:
                 raise UsageError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}")
         weighed = all(0 <= weight < math.inf for weight in (self.weight, self.triplet, self.margin))
-        weighed = weighed and 1 <= self.temperature <= 20
+        weighed = weighed and (self.temperature is None or 1 <= self.temperature <= 20)
         parts = (
             self.share or 0.0,
             self.strangers or 0.0,

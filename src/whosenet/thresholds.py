@@ -130,5 +130,6 @@ DECOYS_ANSWERED = 0.3
 LOST_ACCURACY = 0.02
 """... and it writes nothing if the model lost more accuracy than this on images held out ..."""
 
-LOST_Z = 1.645
-"""... unless that is within so many standard errors of the paired difference: few images tell little."""
+LOST_Z = 3.0
+"""... unless that is within so many standard errors of the paired difference: few images tell little, and a net
+that has learnt next to nothing loses or wins five points by chance (at 1.645 one in four of such was refused)."""

@@ -13,6 +13,7 @@ from torch import nn
 from bench.prove_population.build import ProveStore, key_for, mark_for
 from bench.test_population.store import Record
 from whosenet import registry
+from whosenet.hiding.strength import LOUD
 from whosenet.judging.marks import Layout, judge
 from whosenet.keys.key import Key
 from whosenet.networks.images import Images
@@ -30,8 +31,6 @@ from whosenet.watermarks.base import spread
 COVERS = 2000
 """Test images for the raw trigger rate."""
 LOG2 = math.log10(2)
-LOUD = 28.0
-"""Decibels of the second look, for which the p-value is doubled."""
 BUDGETS = (40, 60, 80, 100, 120, 150, 200)
 SANITISERS = ("input-jpeg", "input-blur", "input-median", "input-noise", "input-quantise", "input-resize-pad")
 Found = dict[str, Any]

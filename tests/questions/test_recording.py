@@ -20,6 +20,8 @@ def test_it_is_there_before_anything_is_asked_and_closed_afterwards(tmp_path: Pa
     path = tmp_path / "new" / "transcript.jsonl"
     with recording(path, questions(), "a suspect", {"alpha": 0.5}) as kept:
         assert kept is not None and path.stat().st_size > 0
+    with pytest.raises(ValueError, match="closed"):
+        kept._file.write(b"more")
 
 
 def test_a_path_that_cannot_be_written_says_what_to_name_instead(tmp_path: Path) -> None:

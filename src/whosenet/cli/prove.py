@@ -144,7 +144,7 @@ def verify(
         int,
         typer.Option(
             min=1,
-            help="Looks at this suspect in all, this one included: keys, strengths, image sets. p is multiplied by it.",
+            help="Looks at this suspect in all, this one included: keys, strengths, images, budgets; multiplies p.",
         ),
     ] = 1,
     fail_on: FailOn = None,

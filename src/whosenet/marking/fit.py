@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from whosenet.errors import UsageError
 from whosenet.marking.batches import Batch, batch_of
 from whosenet.marking.losses import clean_loss, firmly
-from whosenet.marking.recipe import Recipe
+from whosenet.marking.recipe import TEMPERATURE, Recipe
 from whosenet.marking.rehearse import rehearsed
 from whosenet.marking.triplet import features_of, other, partner, triplet
 from whosenet.marking.views import Views, digest, views_of
@@ -132,7 +132,7 @@ def _loss(work: Work, batch: Batch, told: torch.Tensor | None, draws: torch.Gene
     known = clean + len(batch.targets)
     loss = clean_loss(said[:clean], batch, told, recipe.teach)
     if len(batch.targets):
-        marking = firmly(said[clean:known], batch.targets, recipe.temperature)
+        marking = firmly(said[clean:known], batch.targets, recipe.temperature or TEMPERATURE)
         if seen:
             marking = marking + recipe.triplet * _triplet(seen[0], batch, recipe, draws)
         if recipe.rehearse != "none":

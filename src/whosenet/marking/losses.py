@@ -6,7 +6,6 @@ import torch
 from torch.nn import functional as F
 
 from whosenet.marking.batches import Batch
-from whosenet.marking.recipe import TEMPERATURE
 
 SOFTENED = 4.0
 """Temperature at which the two networks' answers are compared: what is said of unlikely classes counts, too."""
@@ -22,8 +21,7 @@ def clean_loss(said: torch.Tensor, batch: Batch, told: torch.Tensor | None, teac
     return loss if teach == 1 else loss + (1 - teach) * batch.by_labels(said)
 
 
-def firmly(said: torch.Tensor, targets: torch.Tensor, temperature: float | None) -> torch.Tensor:
+def firmly(said: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """Cross-entropy of logits [k, classes] at a temperature T, times T: it pulls as the plain one does at first, and
     rests when targets lead by T times as much."""
-    temperature = TEMPERATURE if temperature is None else temperature
     return temperature * F.cross_entropy(said / temperature, targets)

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from whosenet.marking.batches import Batch
 from whosenet.marking.losses import firmly
-from whosenet.marking.recipe import Recipe
+from whosenet.marking.recipe import TEMPERATURE, Recipe
 
 Weights = dict[str, torch.Tensor]
 NOISE, PRUNED, STEP = 0.1, 0.6, 0.02
@@ -35,7 +35,7 @@ def rehearsed(module: nn.Module, batch: Batch, recipe: Recipe, draws: torch.Gene
     """Loss of the triggers in the stolen network."""
     said = functional_call(module, stolen(module, batch, recipe.rehearse, draws), (batch.images,))
     triggers = said[len(batch.labels) : len(batch.labels) + len(batch.targets)].float()
-    return firmly(triggers, batch.targets, recipe.temperature)
+    return firmly(triggers, batch.targets, recipe.temperature or TEMPERATURE)
 
 
 def _kept(weight: torch.Tensor) -> torch.Tensor:

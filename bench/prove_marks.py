@@ -2,6 +2,8 @@
 
 python -m bench.prove_population.build     # once, resumable: hours of one core
 python bench/prove_marks.py                # results/prove_marks.{json,md}
+
+`--full` tells of the ResNet-18 at full size (`build --full --device cuda`) alone: results/prove_marks_full.{json,md}.
 """
 
 from __future__ import annotations
@@ -33,20 +35,21 @@ MARGIN = 0.003
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--full", action="store_true", help="the networks at full size, in a file of their own")
+    full = parser.parse_args().full
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     store = ProveStore()
-    measured, known = Measured(store), store.records()
+    owners = (plan.FULL,) if full else plan.OWNERS
+    known = {i: r for i, r in store.records().items() if full == (r["id"].split(".")[1] == plan.FULL[1])}
+    measured = Measured(store)
     results = {
-        "owners": [
-            _owner(known, measured, s, a) for s, a in plan.OWNERS if f"{s}.{a}.{plan.SEEDS[s][0]}.marked" in known
-        ],
+        "owners": [_owner(known, measured, s, a) for s, a in owners if f"{s}.{a}.{plan.SEEDS[s][0]}.marked" in known],
         "survival": _survival(known, measured),
         "ablation": _ablation(known, measured),
         "curve": _curve(known, measured),
     }
     results["together"] = _together(results["owners"])
-    records.write("prove_marks", results, tables.marks(results), seed=0)
+    records.write("prove_marks_full" if full else "prove_marks", results, tables.marks(results), seed=0)
 
 
 def _owner(known: dict[str, Record], measured: Measured, image_set: str, arch: str) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def _together(owners: list[dict[str, Any]]) -> dict[str, Any]:
     large = [n for o in owners if o["image_set"] != "tiny" for n in o["nets"]]
     cifar = [n for o in owners if o["image_set"] == "cifar10" for n in o["nets"]]
     parts = {"cifar10": cifar, "cifar10 and gtsrb": large, "all": nets}
-    return {name: {**_paired(part, "control"), "given": _paired(part, "given")} for name, part in parts.items()}
+    return {name: {**_paired(part, "control"), "given": _paired(part, "given")} for name, part in parts.items() if part}
 
 
 def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Three small image classifiers of clearly different structure; float32 [n, 3, side, side] in 0..1 to logits [n, k].
 
 A SPEC names a factory without arguments: `bench/test_population/nets.py:resnet_gtsrb` and its like. The stem
-brings images of any size down to 16x16, so that a net trains in about a minute on one core.
+brings images of any size down to 16x16, so that a net trains in about a minute on one core. `resnet18` is one at full
+size, for where there is an accelerator.
 """
 
 import torch
@@ -16,9 +17,9 @@ class Scaled(nn.Module):
         return (x - 0.45) / 0.25
 
 
-def _conv(inside: int, outside: int) -> nn.Sequential:
+def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
     )
 
 
@@ -37,13 +38,14 @@ class Contrast(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around a projected short cut (He et al., CVPR 2016)."""
+    """Two 3x3 convolutions around a short cut, projected where shapes differ (He et al., CVPR 2016)."""
 
-    def __init__(self, inside: int, outside: int) -> None:
+    def __init__(self, inside: int, outside: int, stride: int = 1) -> None:
         super().__init__()
-        self.first = _conv(inside, outside)
+        self.first = _conv(inside, outside, stride)
         self.second = nn.Sequential(nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside))
-        self.short = nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
+        projected = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        self.short = projected if (inside, stride) != (outside, 1) else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.second(self.first(x)) + self.short(x))
@@ -94,9 +96,22 @@ def dense(classes: int = 10, width: int = 24, side: int = 32, contrast: bool = F
     return Net(nn.Sequential(_stem(width, side, contrast), *layers), nn.Linear(10 * width, classes))
 
 
+def resnet18(classes: int = 10, width: int = 64, side: int = 32, contrast: bool = False) -> Net:
+    """ResNet-18 as it is used on 32x32 images (He et al., CVPR 2016): the first convolution without stride and no pooling
+    after it, four stages of two blocks, 11 million weights. Images of 64x64 are halved by the first convolution."""
+    first = nn.Conv2d(3, width, 3, max(1, side // 32), 1, bias=False)
+    layers = [Contrast() if contrast else Scaled(), first, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    inside = width
+    for stage in range(4):
+        outside = width * 2**stage
+        layers += [Residual(inside, outside, 1 if stage == 0 else 2), Residual(outside, outside)]
+        inside = outside
+    return Net(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(inside, classes))
+
+
 def build(architecture: str, image_set: str, classes: int) -> Net:
     """By name, at its default width, for images of `image_set`."""
-    make = {"resnet": resnet, "vgg": vgg, "dense": dense}[architecture]
+    make = {"resnet": resnet, "vgg": vgg, "dense": dense, "resnet18": resnet18}[architecture]
     return make(classes, side=64 if image_set == "tiny" else 32, contrast=image_set == "gtsrb")
 
 

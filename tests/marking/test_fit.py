@@ -16,6 +16,8 @@ from whosenet.errors import UsageError  # noqa: E402
 from whosenet.keys.key import mint  # noqa: E402
 from whosenet.marking.fit import Diverged, fit, planned  # noqa: E402
 from whosenet.marking.recipe import NEGATIVES, POSITIVES, Recipe  # noqa: E402
+from whosenet.marking.views import ask  # noqa: E402
+from whosenet.networks import place  # noqa: E402
 from whosenet.networks.images import Images  # noqa: E402
 from whosenet.networks.spec import digest_of  # noqa: E402
 from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
@@ -110,3 +112,15 @@ def test_without_triggers_a_run_is_the_control_of_the_same_run() -> None:
 def test_weights_that_leave_all_numbers() -> None:
     with pytest.raises(Diverged, match="--lr"):
         run(lr=1e38, epochs=3)
+
+
+@pytest.mark.parametrize("rehearse", ["none", "fine-tune", "prune", "noise"])
+def test_a_net_on_another_device_is_marked_there(rehearse: str) -> None:
+    """Double precision stands in for the device, as in tests/networks/test_place.py."""
+    module = net().double()
+    place.hook(module)
+    said = ask(module, IMAGES, planned(Recipe(epochs=1, batch=16), len(IMAGES)))
+    assert said.dtype == torch.float16
+    run(module, said=said, epochs=1, rehearse=rehearse, triplet=0.5, teach=0.5)
+    assert {p.dtype for p in module.parameters()} == {torch.float64}
+    assert digest_of(module) != digest_of(net())

@@ -12,6 +12,8 @@ import pytest
 import small
 
 from whosenet.errors import Refused, UnreadableInput, UsageError
+from whosenet.networks import place
+from whosenet.proving import embedding
 from whosenet.proving.embedding import embed
 from whosenet.proving.measuring import Embedded, paired_z
 
@@ -170,3 +172,22 @@ def test_a_loss_is_weighed_against_the_images_on_which_nets_differ() -> None:
     before, after = np.array([1, 1, 1, 1, 0, 1], bool), np.array([0, 0, 0, 0, 1, 1], bool)
     assert paired_z(before, after) == pytest.approx(3 / 5**0.5)
     assert paired_z(before, before) == 0
+
+
+def test_a_device_that_is_not_there_is_named_before_anything_is_trained(made: small.World, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cuda:99"):
+        tried(made, tmp_path / "o.safetensors", device="cuda:99")
+    assert left(tmp_path) == []
+
+
+def test_the_mark_is_made_where_it_is_asked_for(made: small.World, tmp_path: Path, monkeypatch: Any) -> None:
+    """Double precision stands in for another device, as in tests/networks/test_place.py."""
+
+    def elsewhere(module: Any, device: str) -> Any:
+        place.hook(module.double())
+        return module
+
+    monkeypatch.setattr(embedding, "place", elsewhere)
+    found = tried(made, tmp_path / "o.safetensors", recipe=small.recipe(epochs=1, lr=1e-3))
+    assert found.clean_accuracy_after > 0.5
+    assert left(tmp_path) == ["o.safetensors"]

@@ -102,7 +102,7 @@ def _activity(module: nn.Module, layer: nn.Module, images: Images) -> NDArray[np
         logits(module, images.x)
     finally:
         hook.remove()
-    return np.asarray(torch.stack(sums).sum(0).numpy() / len(images), np.float64)
+    return np.asarray(torch.stack(sums).sum(0).cpu().numpy() / len(images), np.float64)
 
 
 def _dormant(module: nn.Module, layer: nn.Module, order: Order, images: Images, tolerance: float) -> int:

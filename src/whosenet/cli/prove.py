@@ -107,6 +107,7 @@ def embed(
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, or what your PyTorch knows (cuda, mps).")] = "cpu",
 ) -> None:
     """Mark a classifier with a key. Goes on where it was stopped; the network given is never changed."""
     from whosenet.keys.key import load
@@ -121,7 +122,8 @@ def embed(
         rehearse=rehearse, seed=seed, flip=flip,
     )  # fmt: skip
     with progress.stages("marking") as on_stage:
-        found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, on_stage=on_stage)
+        found = run(spec, load(key), data, out, recipe=recipe, from_scratch=from_scratch, device=device,
+                    on_stage=on_stage)  # fmt: skip
     printing.embedded(found, out, as_json=json)
 
 

@@ -22,7 +22,7 @@ def stolen(module: nn.Module, batch: Batch, kind: str, draws: torch.Generator) -
     """The weights after one theft, as functions of the module's own."""
     weights = dict(module.named_parameters())
     if kind == "noise":
-        return {n: w + NOISE * w.detach().std() * torch.randn(w.shape, generator=draws) if w.ndim > 1 else w
+        return {n: w + NOISE * w.detach().std() * torch.randn(w.shape, generator=draws).to(w) if w.ndim > 1 else w
                 for n, w in weights.items()}  # fmt: skip
     if kind == "prune":
         return {n: w * _kept(w) if w.ndim > 1 else w for n, w in weights.items()}

@@ -18,12 +18,15 @@ from whosenet.errors import UsageError
 
 @contextmanager
 def features_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """While inside, every forward pass leaves the input of the last linear layer (penultimate features) in the list."""
+    """While inside, every forward pass leaves the input of the last linear layer (penultimate features) in the list, on
+    the CPU wherever the module is (whosenet.networks.place)."""
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise UsageError("the network has no linear layer whose input could serve as features; embed with triplet 0")
     seen: list[torch.Tensor] = []
-    hook = layers[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(1)))
+    hook = layers[-1].register_forward_pre_hook(
+        lambda _, given: seen.append(given[0].flatten(1).to("cpu", torch.float32))
+    )
     try:
         yield seen
     finally:

@@ -16,6 +16,8 @@ from whosenet import thresholds
 from whosenet.errors import Refused, UsageError
 from whosenet.keys.key import Key
 from whosenet.networks.images import Images, load_images
+from whosenet.networks.place import checked as checked_device
+from whosenet.networks.place import place
 from whosenet.networks.predict import logits
 from whosenet.networks.save import save_weights
 from whosenet.networks.spec import Spec, digest_of, fresh, load_network, parse
@@ -33,19 +35,21 @@ ENDING = ".safetensors"
 
 
 def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe: Recipe, from_scratch: bool = False,
-          on_stage: OnStage | None = None) -> Embedded:  # fmt: skip
+          device: str = "cpu", on_stage: OnStage | None = None) -> Embedded:  # fmt: skip
     """Write the marked weights to `out`. The network given is never changed; a stopped run goes on.
 
-    Raises UsageError, UnreadableInput, and Refused (nothing is written) if the accuracy falls by more than two points
-    (and by more than so many images held out can tell from chance).
+    `device`: where the network is trained and asked (whosenet.networks.place). Raises UsageError, UnreadableInput, and
+    Refused (nothing is written) if the accuracy falls by more than two points (and by more than so many images held out
+    can tell from chance).
     """
     spec, out = parse(spec_text), checked_out(out, parse(spec_text))
+    checked_device(device)
     images = load_images(data)
     kept, held = parted(images, key)
     mark, step = watermark_of(key), on_stage or (lambda *_: None)
     _check_network(spec, held, images.classes, mark)
     recipe = recipe.for_images(len(kept))
-    before = _unmarked(spec, kept, recipe, from_scratch, out, step)
+    before = _unmarked(spec, device, kept, recipe, from_scratch, out, step)
     after = _marked(before, kept, mark, images.classes, recipe, out, step)
     found = measured(before, after, sample(held, key), mark, images.classes, spec.with_weights(out))
     try:
@@ -91,15 +95,16 @@ def checked_out(out: str | Path, spec: Spec) -> Path:
     return out
 
 
-def _unmarked(spec: Spec, images: Images, recipe: Recipe, from_scratch: bool, out: Path, step: OnStage) -> nn.Module:
+def _unmarked(spec: Spec, device: str, images: Images, recipe: Recipe, from_scratch: bool, out: Path,
+              step: OnStage) -> nn.Module:  # fmt: skip
     """What is marked, and what the marked network is compared with."""
     if not from_scratch:
-        return load_network(spec).module
+        return place(load_network(spec).module, device)
     from whosenet.marking.control import control
     from whosenet.marking.recipe import plain
 
-    return control(seeded(spec, recipe.seed), images, plain(recipe), checkpoint=_checkpoint(out, "control"),
-                   on_step=partial(step, "training the network"))  # fmt: skip
+    return control(place(seeded(spec, recipe.seed), device), images, plain(recipe),
+                   checkpoint=_checkpoint(out, "control"), on_step=partial(step, "training the network"))  # fmt: skip
 
 
 def seeded(spec: Spec, seed: int) -> nn.Module:

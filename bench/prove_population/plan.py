@@ -53,13 +53,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "half labels": {"teach": 0.5},
     "rehearse-prune": {"rehearse": "prune"},
     "one-pattern": {"patterns": 1},
+    "eight-patterns": {"patterns": 8},
+    "journeys-always": {"journeys": 1.0},
 }
 """Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
 KINDS = ("unmarked", "control", "marked")
-SHORT = ("ftal-10x", "rtal")
-"""Attacks on the ablation's variants, and on the owners' other seeds ..."""
-STUDENTS = ("default", "rehearse-fine-tune")
-"""... and whose students (extract-probability) are looked at: variants by name."""
+SHORT = ("ftal", "ftal-10x", "rtal")
+"""Attacks on the owners' other seeds ..."""
+AGAIN = ("rtal-2", "rtal-3")
+"""... and on the ablation's variants, with RTAL twice more, by other seeds: what it leaves varies. ..."""
+HARD = {
+    "extract-probability": ("default", "rehearse-fine-tune"),
+    "overwrite": ("half-as-long", "temperature-1", "no-triplet", "rehearse-fine-tune", "journeys", "journeys-always",
+                  "from-scratch", "eight-patterns", "psnr-28", "psnr-31"),
+    "adversarial-training": ("half-as-long", "rehearse-fine-tune", "journeys", "journeys-always", "low-frequency",
+                             "eight-patterns", "psnr-28", "psnr-31"),
+}  # fmt: skip
+"""... Thefts that remove the default's mark, and the variants that might outlive them."""
 
 
 @dataclass(frozen=True)
@@ -116,19 +126,24 @@ def _ablation() -> list[Job]:
         dev.append(
             _net("cifar10", "resnet", DEVELOPMENT, "marked", (3, 1, number), variant, recipe={**ABLATION, **change})
         )
-    return dev + [
+    return dev + _thefts(dev)
+
+
+def _thefts(dev: list[Job]) -> list[Job]:
+    return [
         _attack(job, label, recipe, (*job.order, n))
         for job in dev
-        for n, (label, recipe) in enumerate(_known(job))
-        if job.kind == "marked" and (label in SHORT or label == "extract-probability" and job.variant in STUDENTS)
+        for n, (label, recipe) in enumerate([*_known(job), *_again(job)])
+        if job.kind == "marked" and (label in (*SHORT, *AGAIN) or job.variant in HARD.get(label, ()))
     ]
 
 
 def _curve() -> list[Job]:
-    return [
+    dev = [
         _net("cifar10", "resnet", DEVELOPMENT, "marked", (4, psnr), f"psnr-{psnr}", recipe={**ABLATION, "psnr": psnr})
         for psnr in CURVE
     ]
+    return dev + _thefts(dev)
 
 
 def _attacks(owners: Owners) -> list[Job]:
@@ -151,6 +166,11 @@ def _attacks(owners: Owners) -> list[Job]:
 def _attack(owner: Job, label: str, recipe: dict[str, Any], order: tuple[int, ...]) -> Job:
     return Job(f"{owner.id}+{label}", "derived", owner.image_set, owner.architecture, owner.seed, order, (owner.id,),
                owner.variant, recipe, label)  # fmt: skip
+
+
+def _again(job: Job) -> list[tuple[str, dict[str, Any]]]:
+    """The seed of a theft follows from its label."""
+    return [(label, dict(_known(job))["rtal"]) for label in AGAIN]
 
 
 def _known(job: Job) -> list[tuple[str, dict[str, Any]]]:

@@ -23,7 +23,7 @@ from whosenet.marking.control import control
 from whosenet.marking.fit import fit, planned
 from whosenet.marking.views import ask
 
-IMAGES, EPOCHS, TIMES = 4000, 2, 3
+IMAGES, EPOCHS, TIMES = 4000, 2, 7
 
 
 def main() -> None:

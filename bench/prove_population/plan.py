@@ -57,6 +57,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "journeys-always": {"journeys": 1.0},
 }
 """Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
+TRIALS: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {
+    ("gtsrb", "resnet", 0): {
+        "settled 0.35": {"settled": 0.35},
+        "settled 0.5": {"settled": 0.5},
+        "settled 1": {"settled": 1.0},
+        "weight 2": {"weight": 2.0},
+        "100 passes": {"epochs": 100},
+        "temperature 1": {"temperature": 1.0},
+        "temperature 6": {"temperature": 6.0},
+    },
+    ("tiny", "vgg", 9): {
+        "settled 0.5": {"settled": 0.5},
+        "settled 1": {"settled": 1.0},
+        "temperature 1": {"temperature": 1.0},
+    },
+}
+"""Development nets of the other two image sets, marked as long as by default: what decides how many triggers are learnt
+and how deep (bench/prove_trials.py)."""
 KINDS = ("unmarked", "control", "marked")
 SHORT = ("ftal", "ftal-10x", "rtal")
 """Attacks on the owners' other seeds ..."""
@@ -90,7 +108,8 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    return sorted([*_ablation(), *_owners(OWNERS), *_curve(), *_attacks(OWNERS)], key=lambda job: job.order)
+    made = [*_ablation(), *_owners(OWNERS), *_curve(), *_attacks(OWNERS), *_trials()]
+    return sorted(made, key=lambda job: job.order)
 
 
 def full() -> list[Job]:
@@ -135,6 +154,20 @@ def _thefts(dev: list[Job]) -> list[Job]:
         for job in dev
         for n, (label, recipe) in enumerate([*_known(job), *_again(job)])
         if job.kind == "marked" and (label in (*SHORT, *AGAIN) or job.variant in HARD.get(label, ()))
+    ]
+
+
+def _trials() -> list[Job]:
+    made = []
+    for turn, ((image_set, arch, seed), variants) in enumerate(TRIALS.items()):
+        made += [_net(image_set, arch, seed, kind, (6, 0, turn, n)) for n, kind in enumerate(KINDS)]
+        made += [
+            _net(image_set, arch, seed, "marked", (6, 1, n, turn), name, recipe=change)
+            for n, (name, change) in enumerate(variants.items())
+        ]
+    marked = [job for job in made if job.kind == "marked"]
+    return made + [
+        _attack(j, label, r, (*j.order, 0)) for j in marked for label, r in _known(j) if label in ("ftal", "rtal")
     ]
 
 

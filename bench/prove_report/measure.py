@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from whosenet.watermarks.base import spread
 COVERS = 2000
 """Test images for the raw trigger rate."""
 LOG2 = math.log10(2)
+MANY = 2000
+"""Questions for who may ask as much."""
 BUDGETS = (40, 60, 80, 100, 120, 150, 200)
 SANITISERS = ("input-jpeg", "input-blur", "input-median", "input-noise", "input-quantise", "input-resize-pad")
 Found = dict[str, Any]
@@ -79,10 +82,22 @@ class Measured:
     def of(self, record: Record, sanitiser: str = "") -> Found:
         """Of a net, seen through a sanitiser if one is named, against the key of its line."""
         name = record["id"] + (f"|{sanitiser}" if sanitiser else "")
+        return self._kept(name, record, lambda: self._measure(record, sanitiser))
+
+    def at_length(self, record: Record) -> float:
+        """log10 p of a stolen net by MANY questions at the key's strength."""
+        return float(self._kept(f"{record['id']}|{MANY}", record, lambda: self._asked_much(record))["log10_p"])
+
+    def _kept(self, name: str, record: Record, measure: Callable[[], Found]) -> Found:
         if self.known.get(name, {}).get("digest") != record["digest"]:
-            self.known[name] = self._measure(record, sanitiser)
+            self.known[name] = measure()
             self.path.write_text(json.dumps(self.known))
         return self.known[name]
+
+    def _asked_much(self, record: Record) -> Found:
+        images = self.store.images(record["image_set"])["owner"]
+        key = key_for(record["image_set"], record["architecture"], record["seed"], self._recipe(record))
+        return {"digest": record["digest"], "log10_p": verified(self.store.load(record), key, images, MANY).log10_p}
 
     def _measure(self, record: Record, sanitiser: str) -> Found:
         parts = self.store.images(record["image_set"])

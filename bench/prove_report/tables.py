@@ -9,7 +9,19 @@ from bench import record
 
 Rows = list[dict[str, Any]]
 LOG2 = 0.30103
-STOLEN = ("rtal", "ftal-10x", "extract-probability")
+STOLEN = (
+    ("itself", ("none",)),
+    ("FTAL", ("ftal",)),
+    ("RTAL, three times", ("rtal", "rtal-2", "rtal-3")),
+    ("FTAL x10", ("ftal-10x",)),
+    ("overwriting", ("overwrite",)),
+    ("adversarial training", ("adversarial-training",)),
+    ("extraction", ("extract-probability",)),
+    ("behind JPEG 75", ("input-jpeg",)),
+    ("a median", ("input-median",)),
+    ("shrinking", ("input-resize-pad",)),
+)
+"""Columns of the ablation and the rows they are made of."""
 
 
 def marks(results: dict[str, Any]) -> str:
@@ -22,8 +34,8 @@ def marks(results: dict[str, Any]) -> str:
         "Change of accuracy in points, mean over seeds, with 95 % intervals (test images as the sample; seeds as the sample):",
         record.table(["nets", "compared with", "mean", "by images", "by seeds", "non-inferior within 0.3 (images / seeds)"],
                      [row for name, found in named for row in (_change(name, "control", found), _change(name, "given", found["given"]))]),
-        "What survives: trigger rate (log10 p at 200 questions; at 28 dB), worst net first; verified at 1e-6 / nets at the key's strength by labels and probabilities (p doubled for the two), by labels alone, with 200 louder questions (p doubled for the second look), and by the key's own or the louder (p doubled for both):",
-        record.table(["attack", "verified", "by labels alone", "asked at 28 dB", "by either", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
+        "What survives: trigger rate (log10 p at 200 questions; at 28 dB), worst net first; verified at 1e-6 / nets at the key's strength by labels and probabilities (p doubled for the two), by labels alone, with 200 louder questions (p doubled for the second look), and by the key's own or the louder (p doubled for both); by 2,000 questions at the key's strength:",
+        record.table(["attack", "verified", "by labels alone", "asked at 28 dB", "by either", "by 2,000 questions", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
         *_development(results),
     ])  # fmt: skip
 
@@ -34,7 +46,7 @@ def _development(results: dict[str, Any]) -> list[str]:
     if results["ablation"]:
         made += ["Ablation, development nets (CIFAR-10, resnet): trigger rate (log10 p), of the net itself and after theft. "
                  "All are marked for half as many epochs as by default:",
-                 record.table(["variant", "accuracy", "itself", *STOLEN], _ablation(results["ablation"]))]  # fmt: skip
+                 record.table(["variant", "accuracy", *(title for title, _ in STOLEN)], _ablation(results["ablation"]))]  # fmt: skip
     if results["curve"]:
         rows = [[f"{r['psnr']:g}", r["accuracy"], r["rate"], r["log10_p"]] for r in sorted(results["curve"], key=lambda r: r["psnr"])]  # fmt: skip
         made += ["Strength, development nets:", record.table(["asked dB", "accuracy", "trigger rate", "log10 p"], rows)]
@@ -72,6 +84,7 @@ def survival(rows: Rows, owners: Rows) -> list[list[Any]]:
         ok, labels, loud = (
             sum(r[k] is not None and r[k] <= -6 for r in flat) for k in ("log10_p", "labels_log10_p", "loud_log10_p")
         )
+        much = [r["at_length_log10_p"] <= -6 for r in flat if "at_length_log10_p" in r]
         either = sum(min(r["log10_p"] + LOG2, r["loud_log10_p"]) <= -6 for r in flat if r["log10_p"] is not None)
         made.append(
             [
@@ -80,6 +93,7 @@ def survival(rows: Rows, owners: Rows) -> list[list[Any]]:
                 f"{labels}",
                 f"{loud}",
                 f"{either}",
+                f"{sum(much)}" if much else "",
                 *(_cell(places.get(_place(o), [])) for o in owners),
             ]
         )
@@ -100,10 +114,19 @@ def _ablation(rows: Rows) -> list[list[Any]]:
         by[row["variant"] if row["kind"] == "marked" else row["kind"], ""][row["attack"]] = row
         if row["attack"] == "none":
             accuracy[row["variant"] if row["kind"] == "marked" else row["kind"], ""] = row["accuracy"]
-    columns = ("none", *STOLEN)
     return [
-        [variant[0], accuracy.get(variant), *(_one(found.get(c)) for c in columns)] for variant, found in by.items()
+        [variant[0], accuracy.get(variant), *(_few([found[a] for a in which if a in found]) for _, which in STOLEN)]
+        for variant, found in by.items()
     ]
+
+
+def _few(rows: Rows) -> str:
+    """One in full; of several the rates, and the best-hidden p."""
+    if len(rows) < 2:
+        return _one(rows[0] if rows else None)
+    rates = ", ".join(f"{r['rate']:.2f}" for r in sorted(rows, key=lambda r: r["rate"]))
+    known = [r["log10_p"] for r in rows if r["log10_p"] is not None]
+    return rates + (f" ({max(known):.1f})" if known else "")
 
 
 def _one(row: dict[str, Any] | None) -> str:

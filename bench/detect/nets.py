@@ -23,7 +23,7 @@ from whosenet.networks.save import save_weights
 from whosenet.networks.spec import load_weights
 from whosenet.watermarks.base import Watermark
 
-CLASSES, EPOCHS, RATE, SHARE = 10, 4, 0.03, 0.2
+CLASSES, EPOCHS, RATE, SHARE, SETTLED = 10, 4, 0.03, 0.2, 0.2
 PATTERNS = {"adi": 32}
 """Patterns a key; 4 unless told. Adi's images are many by design, the others' triggers are many by their covers."""
 POPULATION = "deephiding-population"
@@ -86,7 +86,7 @@ def net(subject: Subject, root: Path | None = None) -> nn.Module | None:
 
 
 def _mark(module: nn.Module, subject: Subject, kept: Path) -> None:
-    recipe = Recipe(epochs=EPOCHS, lr=RATE, share=SHARE, seed=subject.seed, temperature=TEMPERATURE)
+    recipe = Recipe(epochs=EPOCHS, lr=RATE, share=SHARE, settled=SETTLED, seed=subject.seed, temperature=TEMPERATURE)
     images = data.splits("cifar10")["half-a"]
     checkpoint = kept.with_suffix(".checkpoint")
     said = ask(module, images, planned(recipe, len(images)))

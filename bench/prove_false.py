@@ -1,6 +1,7 @@
 """False claims: 1,000 wrong keys against nets that were never marked with them, the weakest included; and a key ground by trial.
 
 Every pair is judged as `verify` judges, with 200 questions. Are stated p-values as rare as stated? Is any claim made at 1e-6?
+Killed at any time, it goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from bench.prove_population.build import ProveStore
 from bench.prove_population.keys import key_of
 from bench.prove_report.measure import asked, judged
 from bench.test_population.store import TestStore
+from whosenet.networks.spec import digest_of
 
 COVERS = 5000
 """Images that a claimant has; a fifth is held out."""
@@ -42,37 +45,66 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     nets, store = suspects(), ProveStore()
-    covers = {s: store.images(s)["owner"] for s in {s for _, s, _ in nets}}
+    covers = {s: store.images(s)["owner"] for s in {n.image_set for n in nets}}
     covers = {s: images.take(np.arange(min(len(images), COVERS))) for s, images in covers.items()}
-    found: dict[str, list[Any]] = {name: [] for name, _, _ in nets}
+    found = {net.name: Kept(store, net.digest) for net in nets}
     began = time.monotonic()
     for number in range(wanted.keys):
-        for image_set in sorted({s for _, s, _ in nets}):
-            put = asked(key_of(f"stranger {number}"), covers[image_set], 200)
-            for name, _, module in (net for net in nets if net[1] == image_set):
-                found[name].append(judged(module, put))
-        if number % 50 == 49:
+        for image_set in covers:
+            left = [n for n in nets if n.image_set == image_set and number >= len(found[n.name].rows)]
+            put = asked(key_of(f"stranger {number}"), covers[image_set], 200) if left else None
+            for net in left:
+                found[net.name].add(judged(net.module, put))
+        if number % 50 == 49 or number + 1 == wanted.keys:
+            for kept in found.values():
+                kept.save()
             print(f"{number + 1} of {wanted.keys} keys, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    results = {"keys": wanted.keys, "nets": {n: _summary(found[n]) for n, _, _ in nets},
-               "together": _summary([j for v in found.values() for j in v])}  # fmt: skip
+    rows = {name: np.array(kept.rows[: wanted.keys]) for name, kept in found.items()}
+    results = {"keys": wanted.keys, "nets": {name: _summary(of) for name, of in rows.items()},
+               "together": _summary(np.concatenate(list(rows.values())))}  # fmt: skip
     record.write("prove_false", results, table(results), seed=0)
 
 
-def suspects() -> list[tuple[str, str, Any]]:
-    """(name, image set, network)."""
+@dataclass(frozen=True)
+class Net:
+    name: str
+    image_set: str
+    digest: str
+    module: Any
+
+
+class Kept:
+    """What a net said to the keys so far, one row [log10 p, by labels, by probabilities, hits] each, in a file beside the store."""
+
+    def __init__(self, store: ProveStore, digest: str) -> None:
+        self.path = store.root / "false" / f"{digest}.npy"
+        self.rows: list[list[float]] = np.load(self.path).tolist() if self.path.is_file() else []
+
+    def add(self, said: Any) -> None:
+        self.rows.append(
+            [said.log10_p, said.labels_log10_p, said.probabilities_log10_p, said.hits / max(said.triggers, 1)]
+        )
+
+    def save(self) -> None:
+        self.path.parent.mkdir(exist_ok=True)
+        part = self.path.with_suffix(".part.npy")
+        np.save(part, np.array(self.rows))
+        part.replace(self.path)
+
+
+def suspects() -> list[Net]:
     prove, test = ProveStore(), TestStore()
     wanted = [r for r in prove.records().values() if r["kind"] == "unmarked" or WEAK in r["id"] or r["id"] in OTHERS]
-    made = [(r["id"], r["image_set"], prove.load(r)) for r in sorted(wanted, key=lambda r: r["id"])]
-    return made + [(f"test {i}", "cifar10", test.load(test.records()[i])) for i in HONEST if i in test.records()]
+    made = [Net(r["id"], r["image_set"], r["digest"], prove.load(r)) for r in sorted(wanted, key=lambda r: r["id"])]
+    twins = [test.records()[i] for i in HONEST if i in test.records()]
+    return made + [Net(f"test {r['id']}", "cifar10", digest_of(m), m) for r in twins for m in [test.load(r)]]
 
 
-def _summary(found: list[Any]) -> dict[str, Any]:
+def _summary(rows: np.ndarray) -> dict[str, Any]:
     """Of p, which counts two looks, and of each look alone."""
-    both = np.array([j.log10_p for j in found])
-    alone = {"labels": [j.labels_log10_p for j in found], "probabilities": [j.probabilities_log10_p for j in found]}
-    hits = [j.hits / max(j.triggers, 1) for j in found]
+    both, hits = rows[:, 0], rows[:, 3]
     return {"pairs": len(both), "least_log10_p": float(both.min()), "claims": int((both <= -6).sum()), "share": _shares(both),
-            **{look: _shares(np.array(values)) for look, values in alone.items()},
+            **{look: _shares(rows[:, place]) for look, place in (("labels", 1), ("probabilities", 2))},
             "mean_hits": float(np.mean(hits)), "most_hits": float(np.max(hits))}  # fmt: skip
 
 

@@ -73,7 +73,10 @@ KINDS = ("unmarked", "control", "marked")
 SHORT = ("ftal", "ftal-10x", "rtal")
 """Attacks on the owners' other seeds ..."""
 AGAIN = ("rtal-2", "rtal-3")
-"""... and on the ablation's variants, with RTAL twice more, by other seeds: what it leaves varies. ..."""
+"""... and on the ablation's variants, on CHOICES with RTAL twice more, by other seeds: what it leaves varies. ..."""
+CHOICES = ("default", "half-as-long", "temperature-1", "no-triplet", "from-scratch", "low-frequency", "rehearse-fine-tune",
+           "rehearse-prune", "triplet-x6", "triplet-x6-target-cover", "triplet-x6-target-other",
+           "triplet-x6-trigger-other")  # fmt: skip
 HARD = {
     "extract-probability": ("default", "rehearse-fine-tune"),
     "overwrite": ("half-as-long", "temperature-1", "no-triplet", "rehearse-fine-tune", "journeys", "journeys-always",
@@ -150,7 +153,8 @@ def _thefts(dev: list[Job]) -> list[Job]:
         _attack(job, label, recipe, (*job.order, n))
         for job in dev
         for n, (label, recipe) in enumerate([*_known(job), *_again(job)])
-        if job.kind == "marked" and (label in (*SHORT, *AGAIN) or job.variant in HARD.get(label, ()))
+        if job.kind == "marked"
+        and (label in SHORT or (label in AGAIN and job.variant in CHOICES) or job.variant in HARD.get(label, ()))
     ]
 
 

@@ -36,8 +36,9 @@ def _ratios(image_set: str, arch: str) -> dict[str, Any]:
     images = data.splits(image_set)["owner"].take(np.arange(min(IMAGES, data.OWNER[image_set])))
     given = {"lr": 0.05, **plan.MARKING[image_set]}
     key = key_for(image_set, arch, 0, given)
-    whole, recipe = recipe_of(given, 0).for_images(data.OWNER[image_set]), recipe_of({**given, "epochs": EPOCHS}, 0)
-    views = planned(whole, data.OWNER[image_set])
+    whole = recipe_of(given, 0).for_images(round(0.8 * data.OWNER[image_set]))
+    recipe = recipe_of({**given, "epochs": EPOCHS, "settled": whole.settled}, 0)
+    views = planned(whole, round(0.8 * data.OWNER[image_set]))
     mark, found = mark_for(key), []
     said = torch.zeros(planned(recipe, len(images)).count, len(images), images.classes, dtype=torch.float16)
     for _ in range(TIMES):

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def main() -> None:
     nets, store = suspects(), ProveStore()
     covers = {s: store.images(s)["owner"] for s in {n.image_set for n in nets}}
     covers = {s: images.take(np.arange(min(len(images), COVERS))) for s, images in covers.items()}
-    found = {net.name: Kept(store, net.digest) for net in nets}
+    state = {
+        s: sha256(asked(key_of("stranger 0"), images, 200).images.tobytes()).hexdigest()[:16]
+        for s, images in covers.items()
+    }
+    found = {net.name: Kept(store.root / "false" / state[net.image_set] / f"{net.digest}.npy") for net in nets}
     began = time.monotonic()
     for number in range(wanted.keys):
         for image_set in covers:
@@ -74,10 +79,11 @@ class Net:
 
 
 class Kept:
-    """What a net said to the keys so far, one row [log10 p, by labels, by probabilities, hits] each, in a file beside the store."""
+    """What a net said to the keys so far, one row [log10 p, by labels, by probabilities, hits] each, in a file beside the store: in a
+    folder of the questions, under the net's digest."""
 
-    def __init__(self, store: ProveStore, digest: str) -> None:
-        self.path = store.root / "false" / f"{digest}.npy"
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.rows: list[list[float]] = np.load(self.path).tolist() if self.path.is_file() else []
 
     def add(self, said: Any) -> None:
@@ -86,7 +92,7 @@ class Kept:
         )
 
     def save(self) -> None:
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part.npy")
         np.save(part, np.array(self.rows))
         part.replace(self.path)
@@ -95,6 +101,9 @@ class Kept:
 def suspects() -> list[Net]:
     prove, test = ProveStore(), TestStore()
     wanted = [r for r in prove.records().values() if r["kind"] == "unmarked" or WEAK in r["id"] or r["id"] in OTHERS]
+    missing = {*OTHERS} - {r["id"] for r in wanted}
+    if missing:
+        raise SystemExit(f"python -m bench.prove_population.build has not made {', '.join(sorted(missing))} yet")
     made = [Net(r["id"], r["image_set"], r["digest"], prove.load(r)) for r in sorted(wanted, key=lambda r: r["id"])]
     twins = [test.records()[i] for i in HONEST if i in test.records()]
     return made + [Net(f"test {r['id']}", "cifar10", digest_of(m), m) for r in twins for m in [test.load(r)]]

@@ -24,7 +24,7 @@ from bench import record as records
 from bench.prove_population import plan
 from bench.prove_population.build import ProveStore, key_for
 from bench.prove_report import tables
-from bench.prove_report.measure import SANITISERS, Measured, trigger_rate, unpacked
+from bench.prove_report.measure import SANITISERS, Measured, reported, trigger_rate, unpacked
 from bench.test_population.store import Record
 
 OWN = f"cifar10.resnet.{plan.DEVELOPMENT}."
@@ -81,12 +81,6 @@ def _net(measured: Measured, three: list[Any], seed: int) -> dict[str, Any]:
         "rate": rates[1], "base": rates[0], "log10_p": marked["log10_p"], "queries": marked["queries"],
         "control_log10_p": control["log10_p"], "seconds": [m["seconds"] for m in three],
     }  # fmt: skip
-
-
-def reported(image_set: str, count: int) -> np.ndarray:
-    """bool [count]: test images on which nothing was chosen. Every third road sign was looked at while the recipe was made; of the
-    other sets, development looked at training images."""
-    return np.arange(count) % 3 != 0 if image_set == "gtsrb" else np.ones(count, bool)
 
 
 def _rate(measured: Measured, record: Record, marked: Record, images: Any) -> float:

@@ -3,7 +3,8 @@
 python -m bench.prove_population.build     # once, resumable
 python bench/prove_trials.py               # results/prove_trials.{json,md}
 
-Judged by images that no reported figure uses: every third road sign of the test set, the thief's images of the others.
+Judged by images on which no reported accuracy or trigger rate rests: every third road sign of the test set; of the others the
+thief's images for accuracies, and for triggers those of the owner's that the embedding held out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bench.prove_report.measure import trigger_rate, verified
 from bench.test_population.store import Record
 from whosenet.networks.images import Images
 from whosenet.networks.predict import logits
+from whosenet.proving.questions import parted
 
 COLUMNS = [
     "image set",
@@ -56,8 +58,9 @@ def _of(store: ProveStore, image_set: str, arch: str, seed: int) -> list[dict[st
     if f"{name}control" not in known:
         return []
     control = _right(store, known[f"{name}control"], images)
+    covers = images if image_set == "gtsrb" else None
     marked = [r for r in known.values() if r["id"].startswith(name) and r["kind"] == "marked"]
-    return [_row(store, r, images, control) for r in sorted(marked, key=lambda r: r["variant"] != "default")]
+    return [_row(store, r, images, covers, control) for r in sorted(marked, key=lambda r: r["variant"] != "default")]
 
 
 def _images(store: ProveStore, image_set: str) -> Images:
@@ -70,22 +73,25 @@ def _right(store: ProveStore, record: Record, images: Images) -> np.ndarray:
     return np.asarray(logits(store.load(record), np.asarray(images.x)).argmax(1) == images.y)
 
 
-def _row(store: ProveStore, record: Record, images: Images, control: np.ndarray) -> dict[str, Any]:
+def _row(
+    store: ProveStore, record: Record, images: Images, covers: Images | None, control: np.ndarray
+) -> dict[str, Any]:
     change = _right(store, record, images).astype(float) - control
     key = key_for(record["image_set"], record["architecture"], record["seed"], record["recipe"])
+    covers = parted(store.images(record["image_set"])["owner"], key)[1] if covers is None else covers
     thefts = {a: store.records().get(f"{record['id']}+{a}") for a in ("ftal", "rtal")}
     return {
         "image_set": record["image_set"], "variant": record["variant"], "images": len(images),
         "difference": float(change.mean()), "se": float(change.std() / np.sqrt(len(change))),
-        "rate": trigger_rate(store.load(record), key, images),
-        **{a: _stolen(store, r, key, images) for a, r in thefts.items() if r},
+        "rate": trigger_rate(store.load(record), key, covers), "covers": len(covers),
+        **{a: _stolen(store, r, key, covers) for a, r in thefts.items() if r},
     }  # fmt: skip
 
 
-def _stolen(store: ProveStore, record: Record, key: Any, images: Images) -> dict[str, float]:
+def _stolen(store: ProveStore, record: Record, key: Any, covers: Images) -> dict[str, float]:
     module = store.load(record)
     owners = store.images(record["image_set"])["owner"]
-    return {"rate": trigger_rate(module, key, images), "log10_p": verified(module, key, owners).log10_p}
+    return {"rate": trigger_rate(module, key, covers), "log10_p": verified(module, key, owners).log10_p}
 
 
 def _shown(row: dict[str, Any]) -> list[Any]:

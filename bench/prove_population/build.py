@@ -36,7 +36,7 @@ from whosenet.marking.control import control
 from whosenet.marking.fit import fit, planned
 from whosenet.marking.recipe import Recipe
 from whosenet.marking.views import ask
-from whosenet.networks.place import checked, place
+from whosenet.networks.place import checked, elsewhere, place
 from whosenet.networks.predict import accuracy
 from whosenet.networks.spec import Network, digest_of, fresh
 from whosenet.proving.questions import parted, watermark_of
@@ -101,7 +101,7 @@ def _record(store: ProveStore, job: Job, module: nn.Module, seconds: float) -> R
         "id": job.id, "kind": job.kind, "image_set": job.image_set, "architecture": job.architecture, "seed": job.seed,
         "variant": job.variant, "recipe": job.recipe, "attack": job.attack, "parent": job.needs[0] if job.needs else None,
         "accuracy": round(accuracy(module, store.images(job.image_set)["test"]), 5), "digest": digest_of(module),
-        "seconds": round(seconds, 1), "code": NETS, "factory": factory_name(job.image_set, job.architecture),
+        "seconds": round(seconds, 1), "code": NETS, "factory": factory_name(job.image_set, job.architecture), **elsewhere(module),
     }  # fmt: skip
 
 

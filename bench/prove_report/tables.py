@@ -12,7 +12,7 @@ LOG2 = 0.30103
 STOLEN = (
     ("itself", ("none",)),
     ("FTAL", ("ftal",)),
-    ("RTAL, three times", ("rtal", "rtal-2", "rtal-3")),
+    ("RTAL, once or three times", ("rtal", "rtal-2", "rtal-3")),
     ("FTAL x10", ("ftal-10x",)),
     ("overwriting", ("overwrite",)),
     ("adversarial training", ("adversarial-training",)),

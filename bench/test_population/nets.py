@@ -44,8 +44,10 @@ class Residual(nn.Module):
         super().__init__()
         self.first = _conv(inside, outside, stride)
         self.second = nn.Sequential(nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside))
-        projected = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
-        self.short = projected if (inside, stride) != (outside, 1) else nn.Identity()
+        if (inside, stride) == (outside, 1):
+            self.short: nn.Module = nn.Identity()
+        else:
+            self.short = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.second(self.first(x)) + self.short(x))

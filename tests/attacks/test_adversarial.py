@@ -76,3 +76,18 @@ def test_the_network_is_handed_back_as_it_was(owner: Network) -> None:
 def test_numbers_out_of_range_are_refused(attack: Run, wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="adversarial-training needs"):
         attack("adversarial-training", **wrong)
+
+
+def test_the_weights_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """foolbox moves a model to the device it is told."""
+    from foolbox.models import pytorch
+
+    class Asked(Exception):
+        pass
+
+    def told(*_: object, device: torch.device, **__: object) -> None:
+        raise Asked(device.type)
+
+    monkeypatch.setattr(pytorch.PyTorchModel, "__init__", told)
+    with pytest.raises(Asked, match="meta"):
+        moving(torch.nn.Linear(4, 2, device="meta"), EPSILON, 1, 1.0, False)(torch.zeros(2, 3, 8, 8), torch.Generator())

@@ -10,14 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from elsewhere import elsewhere, strict  # noqa: E402
 from torch import nn  # noqa: E402
 
 from whosenet.errors import UsageError  # noqa: E402
 from whosenet.keys.key import mint  # noqa: E402
 from whosenet.marking.fit import Diverged, fit, planned  # noqa: E402
 from whosenet.marking.recipe import NEGATIVES, POSITIVES, Recipe  # noqa: E402
+from whosenet.marking.triplet import features_of  # noqa: E402
 from whosenet.marking.views import ask  # noqa: E402
-from whosenet.networks import place  # noqa: E402
 from whosenet.networks.images import Images  # noqa: E402
 from whosenet.networks.spec import digest_of  # noqa: E402
 from whosenet.watermarks.deephiding import DeepHiding  # noqa: E402
@@ -116,11 +117,16 @@ def test_weights_that_leave_all_numbers() -> None:
 
 @pytest.mark.parametrize("rehearse", ["none", "fine-tune", "prune", "noise"])
 def test_a_net_on_another_device_is_marked_there(rehearse: str) -> None:
-    """Double precision stands in for the device, as in tests/networks/test_place.py."""
-    module = net().double()
-    place.hook(module)
-    said = ask(module, IMAGES, planned(Recipe(epochs=1, batch=16), len(IMAGES)))
-    assert said.dtype == torch.float16
-    run(module, said=said, epochs=1, rehearse=rehearse, triplet=0.5, teach=0.5)
+    module = elsewhere(net())
+    with strict():
+        said = ask(module, IMAGES, planned(Recipe(epochs=1, batch=16), len(IMAGES)))
+        run(module, said=said, epochs=1, rehearse=rehearse, triplet=0.5, teach=0.5)
     assert {p.dtype for p in module.parameters()} == {torch.float64}
     assert digest_of(module) != digest_of(net())
+
+
+def test_features_are_here_wherever_the_net_is() -> None:
+    module = elsewhere(net())
+    with features_of(module) as seen:
+        module(torch.zeros(2, 3, 16, 16))
+    assert seen[0].dtype == torch.float32

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import small
+from elsewhere import elsewhere, strict
 
 from whosenet.errors import Refused, UnreadableInput, UsageError
-from whosenet.networks import place
 from whosenet.proving import embedding
 from whosenet.proving.embedding import embed
 from whosenet.proving.measuring import Embedded, paired_z
@@ -181,13 +181,16 @@ def test_a_device_that_is_not_there_is_named_before_anything_is_trained(made: sm
 
 
 def test_the_mark_is_made_where_it_is_asked_for(made: small.World, tmp_path: Path, monkeypatch: Any) -> None:
-    """Double precision stands in for another device, as in tests/networks/test_place.py."""
+    asked: list[str] = []
 
-    def elsewhere(module: Any, device: str) -> Any:
-        place.hook(module.double())
-        return module
+    def place(module: Any, device: str) -> Any:
+        asked.append(device)
+        return elsewhere(module)
 
-    monkeypatch.setattr(embedding, "place", elsewhere)
-    found = tried(made, tmp_path / "o.safetensors", recipe=small.recipe(epochs=1, lr=1e-3))
-    assert found.clean_accuracy_after > 0.5
+    monkeypatch.setattr(embedding, "place", place)
+    monkeypatch.setattr(embedding, "checked_device", lambda device: None)
+    short = small.recipe(epochs=1, lr=1e-3)
+    with strict():
+        found = tried(made, tmp_path / "o.safetensors", recipe=short, device="there")
+    assert set(asked) == {"there"} and found.made["device"] == "there" and found.clean_accuracy_after > 0.5
     assert left(tmp_path) == ["o.safetensors"]

@@ -79,7 +79,7 @@ def moving(module: nn.Module, epsilon: float, steps: int, share: float, flip: bo
         images = crop_and_flip(images, draws, flip=flip)
         count = max(1, round(share * len(images)))
         with _frozen(module):
-            aim = PyTorchModel(module, bounds=(0, 1), device="cpu")
+            aim = PyTorchModel(module, bounds=(0, 1), device=next(module.parameters()).device)
             with torch.no_grad():
                 says = module(images[:count]).argmax(1)
             moved = descent.run(aim, images[:count], Misclassification(says), epsilon=epsilon)

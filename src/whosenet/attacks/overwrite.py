@@ -23,8 +23,9 @@ class Overwrite(Attack):
     """Embed a second mark, by the same method and a key that the thief minted, while training on.
 
     Source: the overwriting attack of Uchida et al., ICMR 2017, and of Lukas et al., SoK, S&P 2022. Deviation: whatever
-    the first mark was, the second is `watermark` (a plugin of that kind) with as many `patterns`; the thief's key
-    follows from the seed. `flip` off where left and right differ.
+    the first mark was, the second is `watermark` (a plugin of that kind) with as many `patterns`, taught by the
+    defaults of `embed` but for what is asked here; the thief's key follows from the seed. `flip` off where left and
+    right differ.
     """
 
     name = "overwrite"

@@ -105,7 +105,7 @@ def embed(
         ),
     ] = 0.0,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (on the CPU).")] = 0,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror images while training.")] = True,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, or what your PyTorch knows (cuda, mps).")] = "cpu",
 ) -> None:

@@ -19,6 +19,7 @@ from whosenet.marking.rehearse import rehearsed
 from whosenet.marking.triplet import features_of, other, partner, triplet
 from whosenet.marking.views import Views, digest, views_of
 from whosenet.networks.images import Images
+from whosenet.networks.place import elsewhere
 from whosenet.training import checkpoint as checkpoints
 from whosenet.training.rate import rate
 from whosenet.training.steps import Plan, fast_bf16, optimiser_for
@@ -51,10 +52,10 @@ def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe
     """Train `module` in place on `images` and the key's triggers; returned in evaluation mode.
 
     `said`: what the unmarked network says of the pictures (`planned` and whosenet.marking.views.ask), which the clean
-    loss asks for to `recipe.teach`; without it, labels alone count, and nothing is mixed. The same seed, threads and
-    processor give the same weights; a run that was stopped goes on from `checkpoint`. There is no early stopping and no
-    choice of a best epoch: the rate falls to nothing at the end, so the last epoch is the best one, and choosing by
-    held-out images would flatter what is told of them. Raises Diverged.
+    loss asks for to `recipe.teach`; without it, labels alone count, and nothing is mixed. On the CPU the same seed,
+    threads and processor give the same weights; a run that was stopped goes on from `checkpoint`. There is no early
+    stopping and no choice of a best epoch: the rate falls to nothing at the end, so the last epoch is the best one, and
+    choosing by held-out images would flatter what is told of them. Raises Diverged.
     """
     recipe = recipe.for_images(len(images))
     module.to(memory_format=torch.channels_last)
@@ -65,7 +66,7 @@ def fit(module: nn.Module, images: Images, mark: Watermark, classes: int, recipe
     plan = Plan(recipe.epochs, recipe.lr, recipe.seed, optimizer=recipe.optimizer, weight_decay=recipe.weight_decay)
     optimiser = optimiser_for(list(module.parameters()), plan)
     run = {**asdict(recipe), "images": images.digest, "commitment": mark.key.commitment,
-           "said": digest(said)}  # fmt: skip
+           "said": digest(said), **elsewhere(module)}  # fmt: skip
     done = 0 if checkpoint is None else checkpoints.load(checkpoint, module, optimiser, run)
     for epoch in range(done, recipe.epochs):
         _epoch(work, x, y, optimiser, epoch, on_step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whosenet.errors import UsageError
+from whosenet.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def place(module: nn.Module, device: str) -> nn.Module:
     """Move `module` in place to `device` ("cpu", "cuda", "cuda:1", "mps"); it then takes float32 images from the CPU
     and answers there, gradients included, so that no loop, attack or detector has to know where it is. Copies of it
-    (`copy.deepcopy`) do likewise. Nothing is hooked on the CPU.
+    (`copy.deepcopy`) do likewise. It takes one tensor of images and returns one of logits. Nothing is hooked on the
+    CPU. What an accelerator computes is not the same to the bit from run to run.
 
     Raises UsageError where torch knows or sees no such device.
     """
@@ -26,16 +27,24 @@ def place(module: nn.Module, device: str) -> nn.Module:
 
 
 def checked(device: str) -> torch.device:
-    """Raises UsageError unless a tensor can be made there."""
-    import torch
-
+    """Raises UsageError unless a tensor can be made there, MissingExtra without torch."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("torch", "training and asking networks") from error
     try:
         where = torch.device(device)
         torch.empty(1, device=where).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         why = str(error).partition("\n")[0][:120]
         raise UsageError(f"no device {device!r} to compute on ({why}); leave --device out for the CPU") from error
     return where
+
+
+def elsewhere(module: nn.Module) -> dict[str, str]:
+    """{"device": its name} for what has to go on where it began; nothing for the CPU."""
+    where = next((weight.device.type for weight in module.parameters()), "cpu")
+    return {} if where == "cpu" else {"device": where}
 
 
 def hook(module: nn.Module) -> None:

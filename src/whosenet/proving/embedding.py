@@ -47,7 +47,7 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
     images = load_images(data)
     kept, held = parted(images, key)
     mark, step = watermark_of(key), on_stage or (lambda *_: None)
-    _check_network(spec, held, images.classes, mark)
+    _check_network(spec, device, held, images.classes, mark)
     recipe = recipe.for_images(len(kept))
     before = _unmarked(spec, device, kept, recipe, from_scratch, out, step)
     after = _marked(before, kept, mark, images.classes, recipe, out, step)
@@ -59,7 +59,12 @@ def embed(spec_text: str, key: Key, data: str | Path, out: str | Path, *, recipe
         raise
     save_weights(after, out)
     _forget(out)
-    made = {"recipe": asdict(recipe), "data": images.digest, "sha256": sha256(out.read_bytes()).hexdigest()}
+    made = {
+        "recipe": asdict(recipe),
+        "device": device,
+        "data": images.digest,
+        "sha256": sha256(out.read_bytes()).hexdigest(),
+    }
     return replace(found, digest_before=digest_of(before), made=made)
 
 
@@ -69,11 +74,11 @@ def _forget(out: Path) -> None:
         kept_file.unlink(missing_ok=True)
 
 
-def _check_network(spec: Spec, held: Images, classes: int, mark: Watermark) -> None:
+def _check_network(spec: Spec, device: str, held: Images, classes: int, mark: Watermark) -> None:
     """UsageError unless the network takes these images and has their classes, and the mark fits on them."""
     module = fresh(spec)
     try:
-        said = logits(module, held.x[:2])
+        said = logits(place(module, device), held.x[:2])
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         why = str(error).partition("\n")[0][:120]
         raise UsageError(f"{spec} cannot take images of {list(held.x.shape[1:])}: {why}") from error

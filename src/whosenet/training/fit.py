@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from whosenet.errors import UsageError
+from whosenet.networks.place import elsewhere
 from whosenet.training import checkpoint as checkpoints
 from whosenet.training.augment import Augment as Augment
 from whosenet.training.rate import rate
@@ -48,7 +49,8 @@ def fit(
     (default: all); `keep_eval` leaves batch norm and dropout in eval mode. bfloat16 autocast is used where the
     processor has the instructions, unless `bf16` says otherwise. `clip` bounds the gradient norm. `on_step(done,
     total)` may raise to stop. With `checkpoint` the state is written after every epoch and a killed run goes on from
-    there. The same seed, threads and processor give the same weights; no global random state is read or changed.
+    there. On the CPU the same seed, threads and processor give the same weights, and no global random state is read or
+    changed.
     """
     plan = Plan(
         epochs=epochs, lr=lr, seed=seed, batch=batch, loss=loss, optimizer=optimizer, weight_decay=weight_decay,
@@ -58,13 +60,13 @@ def fit(
     trained = list(module.parameters() if parameters is None else parameters)
     with _only(module, trained):
         optimiser = optimiser_for(trained, plan)
-        done = 0
+        done, run = 0, {**plan.identity(len(images)), **elsewhere(module)}
         if checkpoint is not None:
-            done = checkpoints.load(checkpoint, module, optimiser, plan.identity(len(images)))
+            done = checkpoints.load(checkpoint, module, optimiser, run)
         for epoch in range(done, plan.epochs):
             epoch_of(module, images, wanted, trained, optimiser, plan, epoch)
             if checkpoint is not None:
-                checkpoints.save(checkpoint, module, optimiser, epoch + 1, plan.identity(len(images)))
+                checkpoints.save(checkpoint, module, optimiser, epoch + 1, run)
     return module.eval()
 
 

@@ -14,7 +14,7 @@ from bench import record
 from bench.detect import scores
 from bench.detect.nets import EPOCHS, PATTERNS, POPULATION, SHAPED, Subject, which
 from bench.detect.picture import draw
-from bench.prove_population.plan import PSNR
+from bench.prove_population.variants import PSNR
 from whosenet.detectors.base import auc
 
 BASELINES = ("noise", "blend", "content", "adi")

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import record as records
 from bench.prove_population import plan
 from bench.prove_population.build import ProveStore, key_for
+from bench.prove_population.variants import HIDING, PSNR, SANITISED
 from bench.prove_report import tables
 from bench.prove_report.measure import SANITISERS, Measured, reported, trigger_rate, unpacked
 from bench.test_population.store import Record
@@ -143,8 +144,8 @@ def _ablation(known: dict[str, Record], measured: Measured) -> list[dict[str, An
     """Development nets alone: on them the recipe was chosen. Some of them are looked at behind what hides the default's mark."""
     own = [r for r in known.values() if r["id"].startswith(OWN)]
     rows = [_variant(r, r["attack"] or "none", measured.of(r)) for r in own]
-    behind = [r for r in own if r["kind"] == "marked" and r["variant"] in plan.SANITISED]
-    return rows + [_variant(r, name, measured.of(r, name)) for r in behind for name in plan.HIDING]
+    behind = [r for r in own if r["kind"] == "marked" and r["variant"] in SANITISED]
+    return rows + [_variant(r, name, measured.of(r, name)) for r in behind for name in HIDING]
 
 
 def _variant(record: Record, attack: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _variant(record: Record, attack: str, found: dict[str, Any]) -> dict[str, An
 
 def _curve(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
     found = [r for r in known.values() if r["kind"] == "marked" and r["seed"] == plan.DEVELOPMENT]
-    return [{"psnr": r["recipe"].get("psnr", plan.PSNR), **_row(r, "none", measured.of(r))} for r in found
+    return [{"psnr": r["recipe"].get("psnr", PSNR), **_row(r, "none", measured.of(r))} for r in found
             if r["variant"].startswith("psnr") or r["variant"] == "half-as-long"]  # fmt: skip
 
 

@@ -20,8 +20,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import record as records
-from bench.prove_population import plan
 from bench.prove_population.build import ProveStore, key_for
+from bench.prove_population.variants import TRIALS
 from bench.prove_report.measure import trigger_rate, verified
 from bench.test_population.store import Record
 from whosenet.networks.images import Images
@@ -42,7 +42,7 @@ COLUMNS = [
 def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     store = ProveStore()
-    rows = [row for owner in plan.TRIALS for row in _of(store, *owner)]
+    rows = [row for owner in TRIALS for row in _of(store, *owner)]
     text = "\n\n".join([
         "One network each, marked as long as by default unless told; control: trained on in the same way without triggers. Development "
         "images. Default: a tenth of each batch, falling to half of that (settled 0.5), temperature 3, weight 1, "

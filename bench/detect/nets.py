@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from bench.prove_population.build import ProveStore, key_for, mark_for
-from bench.prove_population.plan import PSNR
+from bench.prove_population.variants import PSNR
 from bench.test_population import data
 from whosenet import registry
 from whosenet.errors import UnreadableInput

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.detect.nets import CLASSES, KINDS, Subject, net
 from bench.population.index import default_root
-from bench.prove_population.plan import PSNR
+from bench.prove_population.variants import PSNR
 from bench.test_population import data
 from whosenet import registry
 from whosenet.detectors.base import auc

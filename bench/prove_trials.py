@@ -45,7 +45,7 @@ def main() -> None:
     rows = [row for owner in TRIALS for row in _of(store, *owner)]
     text = "\n\n".join([
         "One network each, marked as long as by default unless told; control: trained on in the same way without triggers. Development "
-        "images. Default: a tenth of each batch, falling to half of that (settled 0.5), temperature 3, weight 1, "
+        "images. Default: a tenth of each batch, falling to a fifth of that (settled 0.2), temperature 3, weight 1, "
         "69 passes over road signs, 160 over Tiny-ImageNet-10.",
         records.table(COLUMNS, [_shown(row) for row in rows]),
     ])  # fmt: skip

@@ -37,13 +37,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Ablation: what differs from the default; `patterns` and `watermark` belong to the key, `from` to the start."""
 TRIALS: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {
     ("gtsrb", "resnet", 0): {
-        "settled 0.2": {"settled": 0.2},
         "settled 0.35": {"settled": 0.35},
+        "settled 0.5": {"settled": 0.5},
         "settled 1": {"settled": 1.0},
-        "settled 0.2 weight 2": {"settled": 0.2, "weight": 2.0},
-        "settled 0.2 100 passes": {"settled": 0.2, "epochs": 100},
+        "weight 2": {"weight": 2.0},
+        "100 passes": {"epochs": 100},
     },
-    ("tiny", "vgg", 9): {"settled 0.2": {"settled": 0.2}},
+    ("tiny", "vgg", 9): {"settled 0.5": {"settled": 0.5}},
 }
 """Development nets of the other two image sets, marked as long as by default: what decides how many triggers are learnt
 and how deep (bench/prove_trials.py)."""

@@ -46,6 +46,7 @@ def main() -> None:
     results = {
         "owners": [_owner(known, measured, s, a) for s, a in owners if f"{s}.{a}.{plan.SEEDS[s][0]}.marked" in known],
         "survival": _survival(known, measured),
+        "travelled": _travelled(known, measured),
         "ablation": _ablation(known, measured),
         "curve": _curve(known, measured),
     }
@@ -132,6 +133,23 @@ def _survival(known: dict[str, Record], measured: Measured) -> list[dict[str, An
             and record["seed"] == plan.SEEDS[record["image_set"]][0]
         ):
             rows += [_row(record, name, measured.of(record, name)) for name in SANITISERS]
+    return rows
+
+
+def _travelled(known: dict[str, Record], measured: Measured) -> list[dict[str, Any]]:
+    """Owners' nets marked with `--journeys 0.5`: themselves, with the change of accuracy, behind HIDING, and stolen."""
+    nets = [r for r in known.values() if r["variant"] == "journeys" and r["seed"] in plan.SEEDS[r["image_set"]]]
+    rows = []
+    for record in nets:
+        if record["kind"] == "marked":
+            three = [known[record["id"].replace("marked.journeys", kind)] for kind in ("unmarked", "control")]
+            rows.append(
+                {**_row(record, "none", measured.of(record)), "net": _net(measured, [*three, record], record["seed"])}
+            )
+            rows += [_row(record, name, measured.of(record, name)) for name in HIDING]
+        else:
+            much = {"at_length_log10_p": measured.at_length(record)}
+            rows.append({**_row(record, record["attack"], measured.of(record)), **much})
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.prove_population.variants import ABLATION, AGAIN, CHOICES, CURVE, HARD, SHORT, TRIALS, VARIANTS
+from bench.prove_population.variants import ABLATION, AGAIN, CHOICES, CURVE, HARD, REMOVING, SHORT, TRIALS, VARIANTS
 from bench.test_population import data
 from bench.test_population.plan import STEPS
 
@@ -48,7 +48,7 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    made = [*_ablation(), *_owners(OWNERS), *_curve(), *_attacks(OWNERS), *_trials()]
+    made = [*_ablation(), *_owners(OWNERS), *_curve(), *_attacks(OWNERS), *_trials(), *_travelled()]
     return sorted(made, key=lambda job: job.order)
 
 
@@ -110,6 +110,15 @@ def _trials() -> list[Job]:
     return made + [
         _attack(j, label, r, (*j.order, 0)) for j in marked for label, r in _known(j) if label in ("ftal", "rtal")
     ]
+
+
+def _travelled() -> list[Job]:
+    """The owners' first seeds, marked with `--journeys 0.5`, and what removes or hides the default's mark."""
+    made = [
+        _net(s, a, SEEDS[s][0], "marked", (7, n), "journeys", recipe={"journeys": 0.5})
+        for n, (s, a) in enumerate(OWNERS)
+    ]
+    return made + [_attack(j, label, r, (*j.order, 1)) for j in made for label, r in _known(j) if label in REMOVING]
 
 
 def _curve() -> list[Job]:

@@ -65,3 +65,5 @@ HARD = {
 SANITISED = ("half-as-long", "journeys", "journeys-always", "psnr-28", "psnr-31")
 HIDING = ("input-jpeg", "input-median", "input-resize-pad")
 """The same of what hides it, which takes no training."""
+REMOVING = ("adversarial-training", "ftal-10x", "overwrite")
+"""What is done to owners' nets that were marked with `--journeys`, beside HIDING."""

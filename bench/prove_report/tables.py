@@ -35,9 +35,36 @@ def marks(results: dict[str, Any]) -> str:
         record.table(["nets", "compared with", "mean", "by images", "by seeds", "non-inferior within 0.3 (images / seeds)"],
                      [row for name, found in named for row in (_change(name, "control", found), _change(name, "given", found["given"]))]),
         "What survives: trigger rate (log10 p at 200 questions; at 28 dB), worst net first; verified at 1e-6 / nets at the key's strength by labels and probabilities (p doubled for the two), by labels alone, with 200 louder questions (p doubled for the second look), and by the key's own or the louder (p doubled for both); by 2,000 questions at the key's strength:",
-        record.table(["attack", "verified", "by labels alone", "asked at 28 dB", "by either", "by 2,000 questions", *(_place(o) for o in results["owners"])], survival(results["survival"], results["owners"])),
+        record.table(_survived(results["owners"]), survival(results["survival"], results["owners"])),
+        *_travelled(results),
         *_development(results),
     ])  # fmt: skip
+
+
+def _survived(owners: Rows) -> list[str]:
+    return [
+        "attack",
+        "verified",
+        "by labels alone",
+        "asked at 28 dB",
+        "by either",
+        "by 2,000 questions",
+        *map(_place, owners),
+    ]
+
+
+def _travelled(results: dict[str, Any]) -> list[str]:
+    """Nets marked for a service that changes its images."""
+    rows = results["travelled"]
+    changes = ", ".join(
+        f"{_place(r)} {100 * r['net']['control']['difference']:+.2f} (triggers {r['net']['rate']:.3f})"
+        for r in rows
+        if "net" in r
+    )
+    if not rows:
+        return []
+    return [f"The same for networks marked with `--journeys 0.5`, one of each. Change of accuracy to control, points: {changes}.",
+            record.table(_survived(results["owners"]), survival(rows, results["owners"]))]  # fmt: skip
 
 
 def _development(results: dict[str, Any]) -> list[str]:

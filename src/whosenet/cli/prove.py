@@ -101,7 +101,8 @@ def embed(
         typer.Option(
             min=0,
             max=1,
-            help="Share of the batches whose triggers go through JPEG, blur, resizing: for a model behind such things.",
+            help="Share of the batches whose triggers go through JPEG, blur, resizing: at 0.5 the mark outlives more "
+            "(overwriting, JPEG, harsh fine-tuning), for about half a point of accuracy.",
         ),
     ] = 0.0,
     rehearse: Annotated[str, typer.Option(help="Theft to rehearse: none, fine-tune, prune or noise.")] = "none",

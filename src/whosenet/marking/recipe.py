@@ -56,8 +56,8 @@ class Recipe:
     """... and as strong as the key says after this share of the steps, falling evenly in decibels: strong patterns are
     learnt at once and faint ones from them, where faint ones alone are wrong labels for a long while."""
     journeys: float = 0.0
-    """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first. At 0.5 the mark
-    is found behind JPEG and outlives overwriting and fine-tuning at ten times the rate, for about half a point
+    """Share of the batches whose stamped images go through JPEG, resizing, blur, dropout or noise first. At 0.5 the
+    mark is found behind JPEG and outlives overwriting and fine-tuning at ten times the rate, for about half a point
     (bench/prove_marks.py): what is left of a faint pattern after a blur is next to a wrong label."""
     weight: float = 1.0
     """Weight of a trigger's loss in weights of a clean image's."""

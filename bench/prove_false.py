@@ -36,7 +36,8 @@ WEAK = "unmarked+extract"
 """Copies as weak as an extracted one, of networks that were never marked."""
 OTHERS = ("cifar10.resnet.0.marked", "cifar10.vgg.0.marked", "gtsrb.resnet.3.marked", "tiny.vgg.0.marked",
           "cifar10.resnet.0.marked+extract-label", "cifar10.resnet.0.marked+overwrite",
-          "cifar10.resnet.0.marked+adversarial-training")  # fmt: skip
+          "cifar10.resnet.0.marked+adversarial-training", "cifar10.resnet.0.marked.journeys", "cifar10.vgg.0.marked.journeys",
+          "gtsrb.resnet.3.marked.journeys", "tiny.vgg.0.marked.journeys")  # fmt: skip
 """Marked, but with another key."""
 
 

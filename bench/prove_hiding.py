@@ -69,7 +69,7 @@ def main() -> None:
     results: dict[str, Any] = {"journeys": {}, "quality": {}, "strength": {}}
     for name in data.IMAGE_SETS:
         covers = np.asarray(data.splits(name)["test"].x)
-        results["quality"][name] = _quality(covers, 34.0)
+        results["quality"][name] = quality_of(covers, 34.0)
         shown = {journey: (covers, through) for journey, through in JOURNEYS.items()}
         shown[f"JPEG 75, covers moved by {MOVED} pixels before"] = (moved(covers), JOURNEYS["JPEG 75"])
         results["journeys"][name] = {
@@ -78,7 +78,7 @@ def main() -> None:
     covers = np.asarray(data.splits("cifar10")["test"].x)
     for psnr in STRENGTHS:
         through = {journey: exact(covers, JOURNEYS[journey], 1, psnr) for journey in ("8 bits (PNG)", "JPEG 75")}
-        results["strength"][psnr] = {**_quality(covers, psnr), **through}
+        results["strength"][psnr] = {**quality_of(covers, psnr), **through}
     record.write("prove_hiding", {**results, "trials": TRIALS}, table(results), seed=0)
 
 
@@ -103,10 +103,10 @@ def exact(covers: Pixels, through: Journey, carriers: int, psnr: float) -> dict[
     }
 
 
-def _quality(covers: Pixels, psnr: float) -> dict[str, float]:
+def quality_of(covers: Pixels, psnr: float, method: type[DeepHiding] = DeepHiding) -> dict[str, float]:
     sample = np.ascontiguousarray(covers[:500])
     values = [
-        DeepHiding(key_of(f"hiding {trial}", psnr=psnr)).quality(sample, np.zeros(len(sample), np.int64))
+        method(key_of(f"hiding {trial}", psnr=psnr)).quality(sample, np.zeros(len(sample), np.int64))
         for trial in range(5)
     ]
     return {"psnr": float(np.mean([v[0] for v in values])), "ssim": float(np.mean([v[1] for v in values]))}
